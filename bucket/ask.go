@@ -1,0 +1,108 @@
+package bucket
+
+import (
+	protoactor "github.com/asynkron/protoactor-go/actor"
+)
+
+// ask is one question to the bucket's actor: a call of the typed handle, which
+// waits on replies, or a message of another actor, which waits at sender. After
+// it is sent it belongs to the actor's turn.
+type ask[K comparable, V any] struct {
+	op      op
+	key     K
+	value   V // of a set
+	noSave  bool
+	terms   fetchTerms
+	private bool // answered Missing instead of Failed: a Get
+
+	run     *run[K, V]      // the run that was asked
+	replies chan answer[V]  // of a typed call; has room for the one answer
+	sender  *protoactor.PID // of a message
+
+	answered bool
+	crowd    *crowd[K, V] // where it waits, at this place
+	place    int
+}
+
+type op uint8
+
+const (
+	opFetch op = iota
+	opReload
+	opSet
+	opDelete
+	opRefresh
+)
+
+type answer[V any] struct {
+	value  V
+	loaded bool
+	report *Report
+	err    error
+}
+
+func newAsk[K comparable, V any](op op, key K) *ask[K, V] {
+	return &ask[K, V]{op: op, key: key, replies: make(chan answer[V], 1)}
+}
+
+// reply answers the question, once; later answers are ignored.
+func (a *ask[K, V]) reply(got answer[V]) {
+	if a.answered {
+		return
+	}
+	a.answered = true
+	switch {
+	case a.replies != nil:
+		a.replies <- got
+	case a.sender != nil:
+		a.run.system.Root.Send(a.sender, a.message(got))
+	}
+}
+
+// message is the answer as an actor gets it.
+func (a *ask[K, V]) message(got answer[V]) any {
+	switch {
+	case got.err != nil && a.private:
+		return Missing{}
+	case got.err != nil:
+		return Failed{got.err}
+	case a.op == opSet, a.op == opDelete:
+		return Done{}
+	case a.op == opRefresh:
+		return Refreshed{Bucket: a.run.bucket.name, Report: *got.report}
+	default:
+		return Found{Value: got.value, Loaded: got.loaded}
+	}
+}
+
+// crowd is a set of asks that wait for the same thing, in the order of their
+// arrival except where one has left.
+type crowd[K comparable, V any] struct{ asks []*ask[K, V] }
+
+func (c *crowd[K, V]) size() int { return len(c.asks) }
+
+func (c *crowd[K, V]) join(a *ask[K, V]) {
+	a.crowd, a.place = c, len(c.asks)
+	c.asks = append(c.asks, a)
+}
+
+// leave takes a out at the same cost however many wait.
+func (c *crowd[K, V]) leave(a *ask[K, V]) {
+	last := len(c.asks) - 1
+	c.asks[a.place] = c.asks[last]
+	c.asks[a.place].place = a.place
+	c.asks[last] = nil
+	c.asks = c.asks[:last]
+	a.crowd = nil
+}
+
+// dismiss answers everybody and empties the crowd. It returns how many there were.
+func (c *crowd[K, V]) dismiss(got answer[V]) int {
+	asks := c.asks
+	c.asks = nil
+	for _, a := range asks {
+		a.crowd = nil
+		a.reply(got)
+	}
+	return len(asks)
+}

@@ -1,0 +1,142 @@
+package bucket
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	protoactor "github.com/asynkron/protoactor-go/actor"
+
+	"github.com/dataworker-go/dataworker/actor"
+	"github.com/dataworker-go/dataworker/loader"
+)
+
+// Bucket is the declaration of a bucket and the handle to it in one. A variable
+// of the package that owns the data is the normal use:
+//
+//	var Widgets = bucket.New("widgets", widgetLoader{}, bucket.RefreshEvery(time.Minute))
+//
+// It runs once a supervisor has started it or its Props have been spawned, one
+// actor at a time; after its stop it can be started again, and is then empty. All
+// methods may be called at any time by many goroutines.
+//
+// The zero value is a bucket that cannot be started; use [New].
+type Bucket[K comparable, V any] struct {
+	name       string
+	loader     loader.Loader[K, V]
+	companions loader.Companions[K, V]
+	options    []Option
+	keys       keyRule[K]
+	equal      func(a, b V) bool
+
+	// table is what readers read; nil unless the bucket is ready.
+	table atomic.Pointer[table[K, V]]
+
+	mu  sync.Mutex // guards the step from one run to the next
+	run atomic.Pointer[run[K, V]]
+}
+
+// New declares a bucket. It never panics and never fails: whatever is wrong with
+// the name, the loader or an option is the error of the start.
+func New[K comparable, V any](name string, l loader.Loader[K, V], opts ...Option) *Bucket[K, V] {
+	b := &Bucket[K, V]{
+		name:    name,
+		loader:  l,
+		options: slices.Clone(opts),
+		keys:    newKeyRule[K](),
+		equal:   equality[V](),
+	}
+	if loader.Check(l) == nil {
+		b.companions = loader.CompanionsOf(l)
+	}
+	return b
+}
+
+// Name returns the bucket's name.
+func (b *Bucket[K, V]) Name() string { return b.name }
+
+// Config returns what the bucket runs with or, while it does not run, what a start
+// without further options would use; OptionsFunc is then called for it. The error
+// is the [ErrConfig] that the start would give.
+func (b *Bucket[K, V]) Config() (Config, error) {
+	if r := b.run.Load(); r != nil && r.phase() != phaseOver {
+		if config := r.config.Load(); config != nil {
+			return *config, nil
+		}
+	}
+
+	config, err := b.staticConfig(nil)
+	if err != nil || config.OptionsFunc == nil {
+		return config, err
+	}
+	late, err := callOptionsFunc(config)
+	return b.lateConfig(config, late, err)
+}
+
+// PID returns where to send messages, or nil while the bucket does not run. The
+// PID stays the same through restarts.
+func (b *Bucket[K, V]) PID() *protoactor.PID {
+	if r := b.run.Load(); r != nil && r.phase() != phaseOver {
+		return r.self
+	}
+	return nil
+}
+
+// Props returns what it takes to spawn the bucket by hand, anywhere in an actor
+// tree. The bucket is usable as soon as the spawn returns: callers wait until it
+// is ready. A bad option or a veto of Init ends the actor, with the reason in the
+// log and in the errors that callers get.
+//
+// The actor that spawns it decides what happens when it panics; to be told when
+// it is ready, spawn what [Bucket.Announce] returns.
+func (b *Bucket[K, V]) Props() *protoactor.Props { return b.props(nil, nil) }
+
+// Announce is [Bucket.Props] for a starter who wants to know when the bucket is
+// ready, or why it does not start. A supervisor uses it.
+func (b *Bucket[K, V]) Announce(report actor.Report) *protoactor.Props { return b.props(nil, report) }
+
+// Child is something that a supervisor can start. [Bucket] is one itself.
+type Child interface {
+	Name() string
+	Props() *protoactor.Props
+	Announce(report actor.Report) *protoactor.Props
+}
+
+// With returns the same bucket, to be started with more options than those that
+// were given to [New].
+func (b *Bucket[K, V]) With(opts ...Option) Child {
+	return child[K, V]{Bucket: b, options: slices.Clone(opts)}
+}
+
+type child[K comparable, V any] struct {
+	*Bucket[K, V]
+	options []Option
+}
+
+func (c child[K, V]) Props() *protoactor.Props { return c.props(c.options, nil) }
+
+func (c child[K, V]) Announce(report actor.Report) *protoactor.Props {
+	return c.props(c.options, report)
+}
+
+func (b *Bucket[K, V]) props(more []Option, report actor.Report) *protoactor.Props {
+	if report == nil {
+		report = func(error) {}
+	}
+	return actor.Guard(
+		func() protoactor.Actor { return &bucketActor[K, V]{bucket: b, options: more, report: report} },
+		b.answerFor,
+		protoactor.WithOnInit(func(ctx protoactor.Context) { b.claim(ctx) }),
+	)
+}
+
+// claim makes the actor that is being spawned the bucket's, unless it has one. It
+// runs in the spawner's goroutine, so callers find the bucket as soon as the spawn
+// has returned. An actor that was too late finds out when it starts.
+func (b *Bucket[K, V]) claim(ctx protoactor.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.run.Load(); r == nil || r.phase() == phaseOver {
+		b.run.Store(newRun(b, ctx.ActorSystem(), ctx.Self()))
+	}
+}

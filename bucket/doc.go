@@ -1,0 +1,41 @@
+// Package bucket keeps one named set of key/value data in the memory of a
+// program, loads what is missing, and refreshes all of it on a clock.
+//
+// A bucket is an actor with a shared table. Readers read the table; the actor is
+// its only writer:
+//
+//	hit      caller ── table ──▶ value                          (no message, no lock)
+//
+//	miss     caller ──Fetch──▶ bucket ──(goroutine)──▶ Loader.Load
+//	         others ──Fetch──▶ bucket                           (same key: they share the load)
+//	         caller ◀──Found── bucket ◀──loaded── (goroutine)   (saved first, answered then)
+//
+//	refresh  refresher ──refreshDue──▶ bucket ──(goroutines, bounded)──▶ Loader
+//	         asker ◀──Refreshed── bucket ◀──loaded── (goroutines)
+//
+//	crash    bucket panics ──▶ supervisor ──▶ the next incarnation adopts the table,
+//	         the loads in flight and those who wait for them
+//
+// # What a caller sees
+//
+//	when                           Fetch                                   DirectGet
+//	not started                    ErrNotRunning                           not there
+//	starting (Init at work)        waits, as long as its ctx allows        not there
+//	key held                       the value, in nanoseconds               the value
+//	key missing, loader answers    the value, saved                        there afterwards
+//	key missing, ErrNotFound       *loader.Error with loader.ErrNotFound   not there
+//	loader fails or panics         *loader.Error; logged once              not there
+//	loader hangs                   *loader.Error with DeadlineExceeded     not there
+//	caller's ctx ends first        ctx's error at once; the load goes on   –
+//	Set while the key is loading   the set value; the load's is dropped    the set value
+//	refresh of this key failed     the old value; see Entry                the old value
+//	source says the key is gone    after the refresh the loader is asked   not there
+//	actor crashed, restarting      hits as ever; misses after the restart  the value
+//	stopped, or given up           ErrStopped                              not there
+//
+// # Two ways to ask
+//
+// A [Bucket] is a typed handle: [Bucket.Fetch] and its siblings. An actor asks
+// with messages, [Fetch], [Get], [Set], [Delete], [Refresh], [Keys] and [Inspect],
+// sent to [Bucket.PID] as requests; each is answered exactly once.
+package bucket

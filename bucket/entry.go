@@ -1,0 +1,120 @@
+package bucket
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// Entry is what a bucket knows about one key.
+type Entry[V any] struct {
+	Value V
+
+	// LoadedAt is when the source last gave the value, or said that it is
+	// unchanged.
+	LoadedAt time.Time
+
+	// Source is how the value came into the bucket.
+	Source Source
+
+	// Version grows with every value that the bucket saves, so a later value of a
+	// key has a higher one. It does not change when a refresh finds an equal value.
+	Version uint64
+
+	// LastError is why the last refresh of the key failed; nil if it did not.
+	LastError error
+
+	// Failures counts the refreshes that failed since the last that did not.
+	Failures int
+}
+
+// Source is how a value came into a bucket.
+type Source uint8
+
+// The sources.
+const (
+	SourceDump    Source = iota + 1 // read from the file at start
+	SourceInit                      // seeded by Init
+	SourceLoad                      // loaded because it was missing
+	SourceRefresh                   // loaded again
+	SourceSet                       // set by DirectSet or Set
+)
+
+// String returns the source's name in lower case.
+func (s Source) String() string {
+	names := [...]string{"", "dump", "init", "load", "refresh", "set"}
+	if s == 0 || int(s) >= len(names) {
+		return fmt.Sprintf("Source(%d)", uint8(s))
+	}
+	return names[s]
+}
+
+// record is an entry as the table holds it. It is never changed: the actor
+// replaces it by another, so readers need no lock.
+type record[V any] struct {
+	value    V
+	loadedAt int64 // unix nanoseconds
+	version  uint64
+	source   Source
+	trouble  *trouble // nil while refreshes succeed
+}
+
+type trouble struct {
+	err      error
+	failures int
+}
+
+func (r *record[V]) entry() Entry[V] {
+	e := Entry[V]{
+		Value:    r.value,
+		LoadedAt: time.Unix(0, r.loadedAt),
+		Source:   r.source,
+		Version:  r.version,
+	}
+	if r.trouble != nil {
+		e.LastError, e.Failures = r.trouble.err, r.trouble.failures
+	}
+	return e
+}
+
+// failed is the record after one more refresh that failed with err.
+func (r *record[V]) failed(err error) *record[V] {
+	next := *r
+	next.trouble = &trouble{err: err, failures: 1}
+	if r.trouble != nil {
+		next.trouble.failures += r.trouble.failures
+	}
+	return &next
+}
+
+// renewed is the record after a refresh that found the value unchanged.
+func (r *record[V]) renewed(now time.Time) *record[V] {
+	next := *r
+	next.loadedAt, next.source, next.trouble = now.UnixNano(), SourceRefresh, nil
+	return &next
+}
+
+// equality returns how values of type V are compared: by == where it cannot panic,
+// else by reflect.DeepEqual.
+func equality[V any]() func(a, b V) bool {
+	if t := reflect.TypeFor[V](); t.Comparable() && !mayHoldInterface(t) {
+		return func(a, b V) bool { return any(a) == any(b) }
+	}
+	return func(a, b V) bool { return reflect.DeepEqual(a, b) }
+}
+
+func mayHoldInterface(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Array:
+		return mayHoldInterface(t.Elem())
+	case reflect.Struct:
+		for field := range t.Fields() {
+			if mayHoldInterface(field.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,274 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// FetchOption changes one Fetch.
+type FetchOption func(*fetchTerms)
+
+type fetchTerms struct {
+	maxAge  time.Duration
+	limited bool
+}
+
+// MaxAge asks for a value that the source gave, or called unchanged, no longer ago
+// than age. An older one is loaded again first; if that fails, so does the Fetch.
+func MaxAge(age time.Duration) FetchOption {
+	return func(t *fetchTerms) { t.maxAge, t.limited = age, true }
+}
+
+// Fetch returns the value of key: from the table, without waiting, or else from
+// the loader, and then it is saved first.
+//
+// A Fetch that loads blocks until the load is over or ctx ends. The load is not
+// ctx's: it is shared with everybody else who asks for the key, runs under the
+// bucket's own time-out, and goes on when ctx ends. While the bucket starts, Fetch
+// waits for that, too.
+//
+// The error is a [*loader.Error] if the load failed; ctx's as soon as it ends;
+// [ErrNotRunning], [ErrStopped], [ErrBusy] or [ErrCrashed]; or [ErrKeyType]. The
+// value is shared with every other reader and must not be changed.
+func (b *Bucket[K, V]) Fetch(ctx context.Context, key K, opts ...FetchOption) (V, error) {
+	if len(opts) == 0 {
+		if value, ok := b.hit(key); ok {
+			return value, nil
+		}
+	}
+	a := newAsk[K, V](opFetch, key)
+	for _, option := range opts {
+		option(&a.terms)
+	}
+	got, err := b.ask(ctx, a)
+	return got.value, err
+}
+
+// FetchNoSave is [Bucket.Fetch] without saving what is loaded. loaded says whether
+// the loader ran for it. A load that others share is saved for them.
+func (b *Bucket[K, V]) FetchNoSave(ctx context.Context, key K) (v V, loaded bool, err error) {
+	if value, ok := b.hit(key); ok {
+		return value, false, nil
+	}
+	a := newAsk[K, V](opFetch, key)
+	a.noSave = true
+	got, err := b.ask(ctx, a)
+	return got.value, got.loaded, err
+}
+
+// Get is [Bucket.Fetch] for callers who do not care why there is no value.
+func (b *Bucket[K, V]) Get(ctx context.Context, key K) (V, bool) {
+	value, err := b.Fetch(ctx, key)
+	return value, err == nil
+}
+
+// FetchMany fetches several keys at once. The map holds what was had, and the error
+// joins what [Bucket.Fetch] would have said of the others; it is nil if there are
+// none. It blocks until the last load is over or ctx ends, and is fastest for keys
+// that are held.
+func (b *Bucket[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error) {
+	found := make(map[K]V, len(keys))
+	var errs []error
+	var misses []*ask[K, V]
+	asked := make(map[K]bool)
+	for _, key := range keys {
+		if !b.keys.hashable(key) {
+			errs = append(errs, b.errorf("%w", b.keys.check(key)))
+			continue
+		}
+		if value, ok := b.hit(key); ok {
+			found[key] = value
+			continue
+		}
+		if asked[key] {
+			continue
+		}
+		asked[key] = true
+		a := newAsk[K, V](opFetch, key)
+		if err := b.post(ctx, a); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		misses = append(misses, a)
+	}
+
+	for _, a := range misses {
+		got, err := a.run.await(ctx, a)
+		switch {
+		case err == nil:
+			found[a.key] = got.value
+		case ctx != nil && errors.Is(err, ctx.Err()) && len(errs) > 0 && errors.Is(errs[len(errs)-1], err):
+			// One "context canceled" is enough.
+		default:
+			errs = append(errs, err)
+		}
+	}
+	return found, errors.Join(errs...)
+}
+
+// DirectGet returns the value that the bucket holds for key. It never blocks and
+// never asks the loader. While the bucket does not run, nothing is there.
+func (b *Bucket[K, V]) DirectGet(key K) (V, bool) {
+	if record, ok := b.record(key); ok {
+		return record.value, true
+	}
+	var none V
+	return none, false
+}
+
+// DirectSet saves v under key. It blocks until that is done, or ctx ends: then the
+// value may or may not be saved. A load of the key that runs meanwhile is
+// overtaken: those who wait for it get v.
+//
+// The bucket keeps v itself, so it must not be changed afterwards.
+func (b *Bucket[K, V]) DirectSet(ctx context.Context, key K, v V) error {
+	a := newAsk[K, V](opSet, key)
+	a.value = v
+	_, err := b.ask(ctx, a)
+	return err
+}
+
+// Delete removes key from the bucket, not from the source: the next Fetch loads it
+// again. It is no error if the key is not there. It blocks as [Bucket.DirectSet]
+// does.
+func (b *Bucket[K, V]) Delete(ctx context.Context, key K) error {
+	_, err := b.ask(ctx, newAsk[K, V](opDelete, key))
+	return err
+}
+
+// Keys returns the keys that the bucket holds, in no particular order.
+func (b *Bucket[K, V]) Keys() []K {
+	t := b.table.Load()
+	if t == nil {
+		return nil
+	}
+	keys := make([]K, 0, t.len())
+	t.records.Range(func(key K, _ *record[V]) bool {
+		keys = append(keys, key)
+		return true
+	})
+	return keys
+}
+
+// All iterates over what the bucket holds, in no particular order. It may be used
+// while the bucket changes, and sees a change or not.
+func (b *Bucket[K, V]) All() iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		t := b.table.Load()
+		if t == nil {
+			return
+		}
+		t.records.Range(func(key K, record *record[V]) bool { return yield(key, record.value) })
+	}
+}
+
+// Len returns how many keys the bucket holds.
+func (b *Bucket[K, V]) Len() int {
+	if t := b.table.Load(); t != nil {
+		return t.len()
+	}
+	return 0
+}
+
+// Refresh loads again everything that the bucket holds and says what came of it. It
+// joins a full refresh that is under way. Keys whose load fails keep their value
+// and are counted in the report; that is not an error of Refresh.
+//
+// It blocks until the refresh is over or ctx ends; the refresh then goes on.
+func (b *Bucket[K, V]) Refresh(ctx context.Context) (Report, error) {
+	var nokey K
+	got, err := b.ask(ctx, newAsk[K, V](opRefresh, nokey))
+	if err != nil {
+		return Report{}, err
+	}
+	return *got.report, nil
+}
+
+// RefreshKey loads key again now, whether the bucket holds it or not, and joins a
+// load of it that is under way. If it fails, the bucket keeps the value it has; if
+// the source says [loader.ErrNotFound], the entry is removed. The error is that of
+// [Bucket.Fetch].
+func (b *Bucket[K, V]) RefreshKey(ctx context.Context, key K) (V, error) {
+	got, err := b.ask(ctx, newAsk[K, V](opReload, key))
+	return got.value, err
+}
+
+// Entry returns what the bucket knows about key, if it holds it.
+func (b *Bucket[K, V]) Entry(key K) (Entry[V], bool) {
+	if record, ok := b.record(key); ok {
+		return record.entry(), true
+	}
+	return Entry[V]{}, false
+}
+
+// hit is the way that must cost nothing: no message, no lock, no allocation.
+func (b *Bucket[K, V]) hit(key K) (V, bool) {
+	if t := b.table.Load(); t != nil && !t.bypass && b.keys.hashable(key) {
+		if record, ok := t.get(key); ok {
+			t.hits.Inc()
+			return record.value, true
+		}
+	}
+	var none V
+	return none, false
+}
+
+func (b *Bucket[K, V]) record(key K) (*record[V], bool) {
+	if t := b.table.Load(); t != nil && b.keys.hashable(key) {
+		return t.get(key)
+	}
+	return nil, false
+}
+
+// ask sends a to the actor and waits for the answer.
+func (b *Bucket[K, V]) ask(ctx context.Context, a *ask[K, V]) (answer[V], error) {
+	if err := b.post(ctx, a); err != nil {
+		return answer[V]{}, err
+	}
+	return a.run.await(ctx, a)
+}
+
+// post puts a into the actor's mailbox.
+func (b *Bucket[K, V]) post(ctx context.Context, a *ask[K, V]) error {
+	if ctx != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if a.op != opRefresh {
+		if err := b.keys.check(a.key); err != nil {
+			return b.errorf("%w", err)
+		}
+	}
+	a.run = b.run.Load()
+	if a.run == nil {
+		return b.errNeverStarted()
+	}
+	return a.run.post(a)
+}
+
+// await waits for the answer to an ask that was posted. A nil ctx never ends.
+func (r *run[K, V]) await(ctx context.Context, a *ask[K, V]) (answer[V], error) {
+	var ended <-chan struct{}
+	if ctx != nil {
+		ended = ctx.Done()
+	}
+
+	select {
+	case got := <-a.replies:
+		return got, got.err
+	case <-ended:
+		r.tell(left[K, V]{a})
+		return answer[V]{}, ctx.Err()
+	case <-r.over:
+	}
+
+	// The actor answers everybody before it is over.
+	select {
+	case got := <-a.replies:
+		return got, got.err
+	default:
+		return answer[V]{}, fmt.Errorf("bucket %q: %w", r.bucket.name, r.why())
+	}
+}

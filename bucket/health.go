@@ -1,0 +1,100 @@
+package bucket
+
+import (
+	"fmt"
+	"time"
+)
+
+// Health says how far a bucket can be relied upon.
+type Health struct {
+	State   HealthState
+	Reasons []string // why it is not Ready; for people
+}
+
+// HealthState sums up a bucket's health.
+type HealthState uint8
+
+// The states, from bad to good.
+const (
+	Stopped  HealthState = iota // does not run
+	Starting                    // OptionsFunc or Init is at work; callers wait
+	Stale                       // no full refresh has completed in three intervals
+	Degraded                    // usable, but something failed that will be tried again
+	Ready                       // all is well
+)
+
+// String returns the state's name in lower case.
+func (s HealthState) String() string {
+	names := [...]string{"stopped", "starting", "stale", "degraded", "ready"}
+	if int(s) >= len(names) {
+		return fmt.Sprintf("HealthState(%d)", uint8(s))
+	}
+	return names[s]
+}
+
+// staleIntervals is after how many intervals without a full refresh a bucket says
+// that it is stale.
+const staleIntervals = 3
+
+// Health returns how the bucket is now. It never blocks.
+//
+// A full refresh counts as complete if the source answered for at least one key, or
+// there was none: when every load of it failed, the data is as old as before.
+func (b *Bucket[K, V]) Health() Health {
+	r := b.run.Load()
+	switch {
+	case r == nil:
+		return Health{Stopped, []string{b.errNeverStarted().Error()}}
+	case r.phase() == phaseOver:
+		return Health{Stopped, []string{b.errorf("%w", r.why()).Error()}}
+	case r.phase() == phaseStarting:
+		return Health{Starting, []string{"the bucket has not finished its start"}}
+	}
+
+	health := Health{State: Ready}
+	worsen := func(state HealthState, format string, args ...any) {
+		health.State = min(health.State, state)
+		health.Reasons = append(health.Reasons, fmt.Sprintf(format, args...))
+	}
+	config, v := r.config.Load(), r.vitals.Load()
+	if age := time.Since(v.completedAt); config.refreshes() && age > staleIntervals*config.RefreshEvery {
+		worsen(Stale, "no full refresh has completed for %v, and one is due every %v", age.Round(time.Second), config.RefreshEvery)
+	}
+	if t := b.table.Load(); t != nil {
+		if failing := t.failing.Load(); failing > 0 {
+			worsen(Degraded, "%d of %d keys keep an old value because their last refresh failed", failing, t.len())
+		}
+	}
+	if v.initFailed != nil {
+		worsen(Degraded, "Init failed, so the bucket started without a seed: %v", v.initFailed)
+	}
+	return health
+}
+
+// vitals are what the actor tells the world about itself. A value is never changed
+// once it is published.
+type vitals struct {
+	generation  uint64
+	readyAt     time.Time
+	completedAt time.Time // of the last full refresh that was complete, else readyAt
+	refreshes   int64
+	last        Report
+	initFailed  error
+}
+
+func (r *run[K, V]) changeVitals(change func(*vitals)) {
+	next := *r.vitals.Load()
+	change(&next)
+	r.vitals.Store(&next)
+}
+
+// status is what Inspect shows.
+func (b *Bucket[K, V]) status() Status {
+	status := Status{Name: b.name, Stats: b.Stats(), Health: b.Health()}
+	if r := b.run.Load(); r != nil {
+		if config := r.config.Load(); config != nil {
+			status.Config = *config
+		}
+	}
+	return status
+}

@@ -1,0 +1,114 @@
+package bucket
+
+// Fetch asks for the value under Key, which is loaded if the bucket does not hold
+// it. The reply is a [Found] or a [Failed]. With NoSave a loaded value is not
+// saved.
+type Fetch struct {
+	Key    any
+	NoSave bool
+}
+
+// Get is a [Fetch] for an asker who does not care why there is no value. The
+// reply is a [Found] or a [Missing]; a key of the wrong type is a [Failed].
+type Get struct{ Key any }
+
+// Found answers a [Fetch] or a [Get]. Loaded says that the loader ran for it. The
+// value is shared with every other reader and must not be changed.
+type Found struct {
+	Value  any
+	Loaded bool
+}
+
+// Missing answers a [Get] for which there is no value.
+type Missing struct{}
+
+// Failed answers any request that could not be served.
+type Failed struct{ Err error }
+
+// Set saves Value under Key, without asking the loader. The reply is a [Done] or a
+// [Failed].
+type Set struct{ Key, Value any }
+
+// Delete removes Key from the bucket; the next [Fetch] asks the loader. The reply
+// is a [Done], also when the key was not there, or a [Failed].
+type Delete struct{ Key any }
+
+// Done answers a [Set] or a [Delete] that was carried out.
+type Done struct{}
+
+// Refresh asks for a full refresh, or joins the one that runs. The reply comes
+// when it is over: a [Refreshed] or a [Failed].
+type Refresh struct{}
+
+// Refreshed answers a [Refresh]. It is also published on the actor system's event
+// stream after every full refresh, whoever asked for it.
+type Refreshed struct {
+	Bucket string
+	Report Report
+}
+
+// Keys asks which keys the bucket holds. The reply is a [KeyList].
+type Keys struct{}
+
+// KeyList answers [Keys], in no particular order.
+type KeyList struct{ Keys []any }
+
+// Inspect asks a bucket to describe itself. The reply is a [Status]. It is
+// answered at once, also while the bucket starts.
+type Inspect struct{}
+
+// Status answers [Inspect].
+type Status struct {
+	Name   string
+	Config Config
+	Stats  Stats
+	Health Health
+}
+
+// Crash makes the bucket's actor panic with Reason, for fire drills: to see that
+// hits go on, that waiting callers are answered and that the supervisor does its
+// work. As a request it is answered with a [Failed].
+type Crash struct{ Reason any }
+
+// Notes of the actor to itself.
+type (
+	// resolved brings the options of OptionsFunc.
+	resolved struct {
+		run     any    // the *run[K, V] that asked; only compared
+		config  Config // what was known before
+		options []Option
+		err     error
+	}
+
+	// seeded brings the outcome of Init.
+	seeded[K comparable, V any] struct {
+		run  *run[K, V]
+		seed seed[K, V]
+		err  error
+	}
+
+	// loaded brings the outcome of a load.
+	loaded[K comparable, V any] struct {
+		flight  *flight[K, V]
+		outcome outcome[K, V]
+		failure *failure
+	}
+
+	// left says that a caller went away before its answer.
+	left[K comparable, V any] struct{ ask *ask[K, V] }
+
+	// refreshDue is the refresher's word that the clock struck.
+	refreshDue struct{}
+
+	// paced resumes a refresh that its rate limit held back.
+	paced struct{}
+
+	// respawn replaces a refresher that was lost.
+	respawn struct{}
+)
+
+func (resolved) IgnoreDeadLetterLogging()     {}
+func (seeded[K, V]) IgnoreDeadLetterLogging() {}
+func (loaded[K, V]) IgnoreDeadLetterLogging() {}
+func (left[K, V]) IgnoreDeadLetterLogging()   {}
+func (refreshDue) IgnoreDeadLetterLogging()   {}

@@ -1,0 +1,98 @@
+package bucket
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/puzpuzpuz/xsync/v4"
+)
+
+// Stats are counts since the bucket was started; of a bucket that has stopped, those
+// of its last run.
+type Stats struct {
+	Entries int // keys held now
+	Running int // loads at work now
+
+	Hits      int64 // Fetches and Gets answered from the table
+	Misses    int64 // those that the table could not answer
+	Coalesced int64 // callers who joined a load that others had asked for
+	Busy      int64 // callers turned away with ErrBusy
+
+	Loads        int64         // calls of the loader, those of refreshes included
+	LoadFailures int64         // that gave an error, panicked or timed out
+	LoadPanics   int64         // of those, panics and calls of runtime.Goexit
+	LoadTimeouts int64         // of those, time-outs
+	NotFound     int64         // loads whose key the source does not have; no failures
+	LoadTime     time.Duration // of all loads together
+
+	Sets     int64 // DirectSets and Sets carried out
+	Deletes  int64 // Deletes carried out
+	Restarts int64 // panics of the bucket's actor that it came back from
+
+	Refreshes   int64     // full refreshes that have ended
+	LastRefresh Report    // of the last of them
+	ReadyAt     time.Time // when the bucket could first be read; zero before
+}
+
+// Stats returns the bucket's statistics. It never blocks; counts that change
+// meanwhile may be a moment apart.
+func (b *Bucket[K, V]) Stats() Stats {
+	r := b.run.Load()
+	if r == nil {
+		return Stats{}
+	}
+	c, v := &r.counters, r.vitals.Load()
+	s := Stats{
+		Entries:      b.Len(),
+		Running:      int(c.running()),
+		Hits:         c.hits.Value(),
+		Misses:       c.misses.Load(),
+		Coalesced:    c.coalesced.Load(),
+		Busy:         c.busy.Load(),
+		Loads:        c.loads.Load(),
+		LoadFailures: c.loadFailures.Load(),
+		LoadPanics:   c.loadPanics.Load(),
+		LoadTimeouts: c.loadTimeouts.Load(),
+		NotFound:     c.notFound.Load(),
+		LoadTime:     time.Duration(c.loadTime.Load()),
+		Sets:         c.sets.Load(),
+		Deletes:      c.deletes.Load(),
+		Restarts:     c.restarts.Load(),
+		Refreshes:    v.refreshes,
+		LastRefresh:  v.last,
+		ReadyAt:      v.readyAt,
+	}
+	return s
+}
+
+// counters are written by the actor and read by anybody.
+type counters struct {
+	// Hits are counted by every reader, in stripes: one shared counter would cost them
+	// more than the look-up.
+	hits *xsync.Counter
+
+	misses, coalesced, busy                          atomic.Int64
+	loads, landings                                  atomic.Int64
+	loadFailures, loadPanics, loadTimeouts, notFound atomic.Int64
+	loadTime                                         atomic.Int64 // nanoseconds
+	sets, deletes, restarts                          atomic.Int64
+}
+
+func (c *counters) running() int64 {
+	landings := c.landings.Load() // first, so that the difference is never negative
+	return c.loads.Load() - landings
+}
+
+func (c *counters) countFailure(kind failureKind) {
+	if kind == notFound {
+		c.notFound.Add(1)
+		return
+	}
+	c.loadFailures.Add(1)
+	switch kind {
+	case panicked:
+		c.loadPanics.Add(1)
+	case timedOut:
+		c.loadTimeouts.Add(1)
+	}
+}

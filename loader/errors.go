@@ -1,0 +1,93 @@
+package loader
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotFound is a loader's word that the source is sure: the key does not
+	// exist. A refresh that hears it removes the entry.
+	ErrNotFound = errors.New("loader: not found")
+
+	// ErrUnchanged is a loader's word that the value which the bucket holds is
+	// still the right one. It renews the entry's age and writes nothing. As the
+	// answer for a key that the bucket does not hold it is a failed load.
+	ErrUnchanged = errors.New("loader: unchanged")
+
+	// ErrGoexit is the error of a callback that ended its goroutine with
+	// runtime.Goexit, as t.FailNow does, instead of returning.
+	ErrGoexit = errors.New("loader: callback called runtime.Goexit")
+)
+
+// Error reports one failed load. It unwraps to what the callback returned (or
+// to a [*PanicError], [ErrGoexit] or context.DeadlineExceeded), so errors.Is
+// and errors.As see through it.
+type Error struct {
+	Bucket string
+	Key    any
+	Err    error
+}
+
+// Error says which key of which bucket could not be loaded, and why. It is safe
+// to call whatever the key and the error are.
+func (e *Error) Error() string {
+	// fmt survives a String or Error method that panics; a direct call would not.
+	return fmt.Sprintf("bucket %q: load of key %s: %v", e.Bucket, formatKey(e.Key), e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *Error) Unwrap() error { return e.Err }
+
+// longestKey bounds, in bytes, how much of a key an error message shows.
+const longestKey = 120
+
+func formatKey(key any) string {
+	text := ""
+	switch key := key.(type) {
+	case string:
+		text = fmt.Sprintf("%.*q", longestKey, key)
+	default:
+		text = fmt.Sprintf("%v", key)
+	}
+	if len(text) > longestKey+2 {
+		text = text[:longestKey] + "…"
+	}
+	return text
+}
+
+// PanicError reports a callback that panicked.
+type PanicError struct {
+	Value any    // what was given to panic
+	Stack []byte // the goroutine's stack at the panic, as debug.Stack gives it
+}
+
+// Error returns the value of the panic, without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Unwrap returns the value of the panic where that is an error, else nil.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Veto makes the error with which [Initializer.Init] says that the bucket must
+// not start. It unwraps to reason; a nil reason is a veto without one.
+func Veto(reason error) error { return &veto{reason} }
+
+// IsVeto reports whether err was made by [Veto], or wraps one that was.
+func IsVeto(err error) bool {
+	var v *veto
+	return errors.As(err, &v)
+}
+
+type veto struct{ reason error }
+
+func (v *veto) Error() string {
+	if v.reason == nil {
+		return "vetoed"
+	}
+	return fmt.Sprintf("vetoed: %v", v.reason)
+}
+
+func (v *veto) Unwrap() error { return v.reason }
