@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
 )
@@ -13,7 +14,7 @@ import (
 //
 // The error is ctx's as soon as ctx ends; [ErrNoActor] when nobody lives at pid;
 // [ErrReplyType], naming both types, when the reply is no T. A reply that is an
-// error itself is returned as the error, unless T is what it is.
+// error itself is returned as the error, unless it is a T as well.
 //
 // Ask blocks, so it must not be called by an actor in its Receive. It is safe
 // for use by many goroutines.
@@ -39,19 +40,17 @@ func Ask[T any](ctx context.Context, system *protoactor.ActorSystem, pid *protoa
 }
 
 func replyAs[T any](pid *protoactor.PID, reply any) (T, error) {
+	var none T
+	if _, dead := reply.(*protoactor.DeadLetterResponse); dead { // even where T is any
+		return none, fmt.Errorf("%w: %s", ErrNoActor, pid.Id)
+	}
 	if value, ok := reply.(T); ok {
 		return value, nil
 	}
-
-	var none T
-	switch reply := reply.(type) {
-	case *protoactor.DeadLetterResponse:
-		return none, fmt.Errorf("%w: %s", ErrNoActor, pid.Id)
-	case error:
-		return none, reply
-	default:
-		return none, fmt.Errorf("%w: %s answered with a %T, not a %T", ErrReplyType, pid.Id, reply, none)
+	if err, ok := reply.(error); ok {
+		return none, err
 	}
+	return none, fmt.Errorf("%w: %s answered with a %T, not a %v", ErrReplyType, pid.Id, reply, reflect.TypeFor[T]())
 }
 
 // inbox is a PID for a goroutine that is not an actor: it keeps the first

@@ -19,14 +19,14 @@
 //	stopping or stopped, message queued Answer(msg, ErrStopped)
 //	gone before the message was sent    a dead letter: ErrNoActor from Ask
 //
-// Without a guard each of these rows but the first and the last two is silence:
-// the asker runs into its own time-out.
+// Without a guard the second, the third and the fifth row are silence: the asker
+// runs into its own time-out. After the third the actor never answers anybody again.
 //
 // # What a guarded actor sees
 //
 // Started is its first message, even when others know its name before it runs.
 // Stopping is its last but one (Stopped follows, and Terminated for children in
 // between): no user message arrives after it, and a restart that was already
-// on its way is dropped. A panic while it stops or restarts is recovered and
-// does not turn the stop into something else.
+// on its way is dropped. A panic or a Goexit while it stops or restarts is logged,
+// and does not turn the stop into something else.
 package actor

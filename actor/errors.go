@@ -3,6 +3,7 @@ package actor
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
 )
@@ -33,13 +34,34 @@ type CrashError struct {
 	Stack []byte // where, as debug.Stack gives it
 }
 
-// Error names the actor and the value of the panic, without the stack.
+// newCrash makes a CrashError of what recover gave in the deferred function of a call
+// that has not returned. A panic is never nil, so nil is a Goexit.
+func newCrash(who *protoactor.PID, recovered any) *CrashError {
+	if recovered == nil {
+		recovered = ErrGoexit
+	}
+	return &CrashError{Who: who, Value: recovered, Stack: debug.Stack()}
+}
+
+// Error names the actor and the value of the panic, without the stack. It is safe to
+// call whatever the value is.
 func (e *CrashError) Error() string {
-	return fmt.Sprintf("actor %s crashed: %v", e.Who.GetId(), e.Value)
+	return fmt.Sprintf("actor %s crashed: %s", e.Who.GetId(), text(e.Value))
 }
 
 // Unwrap returns the value of the panic where that is an error, else nil.
 func (e *CrashError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
+}
+
+// text is v as fmt shows it. fmt survives a String or Error method that panics, but
+// not one that panics with a value that panics when it is shown, too.
+func text(v any) (shown string) {
+	defer func() {
+		if recover() != nil {
+			shown = fmt.Sprintf("(unprintable %T)", v)
+		}
+	}()
+	return fmt.Sprint(v)
 }

@@ -1,7 +1,7 @@
 package actor
 
 import (
-	"runtime/debug"
+	"log/slog"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
 )
@@ -37,7 +37,7 @@ func Guard(produce func() protoactor.Actor, answer Answer, opts ...protoactor.Pr
 	return props.Configure(opts...)
 }
 
-// guardActor makes an actor's last messages panic free: protoactor turns a panic
+// guardActor makes an actor's last messages crash free: protoactor turns a panic
 // in Stopping into a restart, one in Stopped into a parent that waits for ever,
 // and one in Restarting into another restart.
 func guardActor(inner protoactor.Actor) protoactor.Actor {
@@ -52,19 +52,19 @@ func guardActor(inner protoactor.Actor) protoactor.Actor {
 }
 
 type guarded struct {
-	inner    protoactor.Actor
-	stopping bool
+	inner   protoactor.Actor
+	leaving bool // Stopping or Restarting has come; what follows is cleaning up
 }
 
 func (g *guarded) Receive(ctx protoactor.Context) {
 	switch ctx.Message().(type) {
-	case *protoactor.Stopping:
-		g.stopping = true
+	case *protoactor.Stopping, *protoactor.Restarting:
+		g.leaving = true
 		g.receiveCalmly(ctx)
-	case *protoactor.Stopped, *protoactor.Restarting:
+	case *protoactor.Stopped:
 		g.receiveCalmly(ctx)
 	case *protoactor.Terminated:
-		if g.stopping {
+		if g.leaving {
 			g.receiveCalmly(ctx)
 			return
 		}
@@ -74,12 +74,30 @@ func (g *guarded) Receive(ctx protoactor.Context) {
 	}
 }
 
+// receiveCalmly has a message handled in a goroutine of its own, because a Goexit
+// would otherwise end protoactor's half of the stop, too. The actor's turn waits for
+// it.
 func (g *guarded) receiveCalmly(ctx protoactor.Context) {
-	defer func() {
-		if p := recover(); p != nil {
-			ctx.Logger().Error("panic while stopping or restarting",
-				"actor", ctx.Self().Id, "panic", p, "stack", string(debug.Stack()))
-		}
+	crashes := make(chan *CrashError, 1)
+	go func() {
+		returned := false
+		defer func() {
+			if returned {
+				crashes <- nil
+			} else {
+				crashes <- newCrash(ctx.Self(), recover())
+			}
+		}()
+		g.inner.Receive(ctx)
+		returned = true
 	}()
-	g.inner.Receive(ctx)
+	if crash := <-crashes; crash != nil {
+		logLateCrash(ctx.Logger(), crash)
+	}
+}
+
+// logLateCrash is for a crash that no supervisor hears of.
+func logLateCrash(logger *slog.Logger, crash *CrashError) {
+	logger.Error("panic while stopping or restarting",
+		"actor", crash.Who.GetId(), "panic", text(crash.Value), "stack", string(crash.Stack))
 }

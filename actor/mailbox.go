@@ -1,7 +1,6 @@
 package actor
 
 import (
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -28,9 +27,10 @@ type mailbox struct {
 	mu   sync.Mutex // guards held, and the step to open
 	held []func()
 
-	// Both belong to the actor's turn.
+	// These belong to the actor's turn.
 	stopping bool
-	current  any // the user message at work, for a Goexit that unwinds past it
+	exit     *CrashError // of a Goexit that has yet to be escalated
+	exitMsg  any         // the message at work then
 }
 
 // actorInfo is the part of protoactor's context that the mailbox reads.
@@ -47,7 +47,7 @@ func newMailbox(answer Answer) *mailbox {
 func (m *mailbox) RegisterHandlers(actor protoactor.MessageInvoker, dispatcher protoactor.Dispatcher) {
 	m.actor = actor
 	m.info, _ = actor.(actorInfo)
-	m.Mailbox.RegisterHandlers(m, &tirelessDispatcher{Dispatcher: dispatcher, mailbox: m})
+	m.Mailbox.RegisterHandlers(m, newTirelessDispatcher(dispatcher, m))
 }
 
 // Start is called by the spawner, after it has posted Started.
@@ -62,7 +62,12 @@ func (m *mailbox) Start() {
 	m.open.Store(true)
 }
 
+// PostUserMessage takes a message of a sender. A nil is dropped: the queue counts it, but
+// can never take it out, and would look for it for ever.
 func (m *mailbox) PostUserMessage(msg any) {
+	if msg == nil {
+		return
+	}
 	if m.open.Load() || !m.hold(func() { m.Mailbox.PostUserMessage(msg) }) {
 		m.Mailbox.PostUserMessage(msg)
 	}
@@ -90,9 +95,12 @@ func (m *mailbox) hold(post func()) bool {
 // the actor got a Stop while it was at work on a message that then panicked, or
 // while a back-off timer was running. With children the Stop is lost; without
 // them a zombie starts that no PID leads to.
+//
+// The same can happen to its children, which may not be guarded. They have all been
+// told to stop, so the verdict on one that crashes now can only do harm.
 func (m *mailbox) InvokeSystemMessage(msg any) {
 	switch msg.(type) {
-	case *protoactor.Restart:
+	case *protoactor.Restart, *protoactor.Failure:
 		if m.stopping {
 			return
 		}
@@ -102,7 +110,7 @@ func (m *mailbox) InvokeSystemMessage(msg any) {
 		// is not coming. What waits in it deserves its answer.
 		defer m.Mailbox.PostSystemMessage(&protoactor.ResumeMailbox{})
 	}
-	m.actor.InvokeSystemMessage(msg)
+	m.invoke(m.actor.InvokeSystemMessage, msg, func(*CrashError) {})
 }
 
 // InvokeUserMessage answers for an actor that cannot do so itself.
@@ -111,37 +119,44 @@ func (m *mailbox) InvokeUserMessage(msg any) {
 		m.answerFor(msg, ErrStopped)
 		return
 	}
+	m.invoke(m.actor.InvokeUserMessage, msg, func(crash *CrashError) { m.answerFor(msg, crash) })
+}
 
+// invoke has a message handled. A panic goes on as a CrashError, which the queue hands
+// to the supervisor.
+func (m *mailbox) invoke(handle func(any), msg any, crashed func(*CrashError)) {
 	returned := false
-	m.current = msg
 	defer func() {
 		if returned {
 			return
 		}
 		value := recover()
-		if value == nil {
-			// Goexit cannot be held up; tirelessDispatcher escalates once it is through.
-			m.answerFor(msg, m.crash(ErrGoexit))
-			return
+		crash := newCrash(m.info.Self(), value)
+		// Goexit, be it the actor's or that of its Answer, cannot be held up;
+		// tirelessDispatcher escalates once it is through.
+		m.exit, m.exitMsg = crash, msg
+		crashed(crash)
+		if value != nil {
+			m.exit = nil
+			panic(crash)
 		}
-		crash := m.crash(value)
-		m.answerFor(msg, crash)
-		panic(crash) // the queue hands it to the supervisor
 	}()
-	m.actor.InvokeUserMessage(msg)
-	m.current, returned = nil, true
+	handle(msg)
+	returned = true
 }
 
-// EscalateFailure tells the supervisor, unless there is nothing left to decide.
+// EscalateFailure tells the supervisor, or at least the log if there is nothing left
+// to decide.
 func (m *mailbox) EscalateFailure(reason, msg any) {
 	if m.stopping {
+		crash, ok := reason.(*CrashError)
+		if !ok {
+			crash = &CrashError{Who: m.info.Self(), Value: reason}
+		}
+		logLateCrash(m.info.ActorSystem().Logger(), crash)
 		return
 	}
 	m.actor.EscalateFailure(reason, msg)
-}
-
-func (m *mailbox) crash(value any) *CrashError {
-	return &CrashError{Who: m.info.Self(), Value: value, Stack: debug.Stack()}
 }
 
 func (m *mailbox) answerFor(envelope any, err error) {
@@ -160,13 +175,20 @@ type tirelessDispatcher struct {
 	protoactor.Dispatcher
 	mailbox *mailbox
 	loop    func() // the queue's processMessages, always the same
+	runLoop func() // run, made a func once
+}
+
+func newTirelessDispatcher(dispatcher protoactor.Dispatcher, m *mailbox) *tirelessDispatcher {
+	d := &tirelessDispatcher{Dispatcher: dispatcher, mailbox: m}
+	d.runLoop = d.run
+	return d
 }
 
 // Schedule is called by whoever wins the right to run the loop, so by one
 // goroutine at a time.
 func (d *tirelessDispatcher) Schedule(loop func()) {
 	d.loop = loop
-	d.Dispatcher.Schedule(d.run)
+	d.Dispatcher.Schedule(d.runLoop)
 }
 
 func (d *tirelessDispatcher) run() {
@@ -181,6 +203,10 @@ func (d *tirelessDispatcher) run() {
 }
 
 func (d *tirelessDispatcher) resume() {
-	d.mailbox.EscalateFailure(d.mailbox.crash(ErrGoexit), d.mailbox.current)
+	m := d.mailbox
+	if crash := m.exit; crash != nil {
+		m.exit = nil
+		m.EscalateFailure(crash, m.exitMsg)
+	}
 	d.run()
 }

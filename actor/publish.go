@@ -13,7 +13,7 @@ import (
 func Publish(system *protoactor.ActorSystem, event any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("actor: subscriber panicked on %T: %v", event, p)
+			err = fmt.Errorf("actor: subscriber panicked on %T: %s", event, text(p))
 		}
 	}()
 	system.EventStream.Publish(event)

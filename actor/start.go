@@ -44,16 +44,24 @@ func Start(
 	var once sync.Once
 	report := func(err error) { once.Do(func() { reports <- err }) }
 
-	pid, err := spawn(system.Root, name, func() *protoactor.Props { return announce(report) })
+	// Found while the actor is sure to be registered: one that declines at once may have
+	// left the registry before it can be watched, and still be at work on Stopped.
+	var process protoactor.Process
+	find := func(ctx protoactor.Context) { process, _ = system.ProcessRegistry.Get(ctx.Self()) }
+
+	pid, err := spawn(system.Root, name, func() *protoactor.Props { return withOnInit(announce(report), find) })
 	if err != nil {
 		return nil, err
 	}
-	w := newWatch(system, pid)
+	if process == nil { // props with a SpawnFunc of their own, which need not run hooks
+		process = lookUp(system, pid)
+	}
+	w := watchProcess(system, pid, process)
 	defer w.close()
 
 	select {
 	case err = <-reports:
-	case <-w.done:
+	case <-w.stopping:
 		// A report is made before the stop, so one that is not there yet never
 		// comes.
 		select {
@@ -70,7 +78,16 @@ func Start(
 
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	return nil, errors.Join(err, Stop(undo, system, pid))
+	return nil, errors.Join(err, w.stop(undo))
+}
+
+// withOnInit returns props with one more hook, and leaves the original as it is.
+func withOnInit(props *protoactor.Props, hook func(protoactor.Context)) *protoactor.Props {
+	if props == nil {
+		return nil
+	}
+	hooked := *props
+	return hooked.Configure(protoactor.WithOnInit(hook))
 }
 
 // Spawn is SpawnNamed without its two surprises: it returns a panic of the
@@ -84,7 +101,7 @@ func Spawn(spawner protoactor.SpawnerContext, name string, props *protoactor.Pro
 func spawn(spawner protoactor.SpawnerContext, name string, props func() *protoactor.Props) (pid *protoactor.PID, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			pid, err = nil, fmt.Errorf("actor %s: spawn panicked: %v", name, p)
+			pid, err = nil, fmt.Errorf("actor %s: spawn panicked: %s", name, text(p))
 		}
 	}()
 

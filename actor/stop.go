@@ -14,7 +14,7 @@ const (
 )
 
 // Stop stops the actor at pid and waits until it has stopped, its children
-// included. A PID at which nobody lives has stopped already.
+// included, whoever told it first. A PID at which nobody lives has stopped already.
 //
 // protoactor can lose a Stop: when the actor has children and panics, or is
 // restarted by a back-off timer, while the Stop is in its queue, it restarts
@@ -24,37 +24,37 @@ const (
 // The error wraps ctx's when ctx ends first; the actor has then been told, and
 // may still stop later. Stop blocks, so an actor must not call it in its Receive.
 func Stop(ctx context.Context, system *protoactor.ActorSystem, pid *protoactor.PID) error {
-	process, alive := system.ProcessRegistry.Get(pid)
-	if !alive {
-		return nil
-	}
 	w := newWatch(system, pid)
 	defer w.close()
-	process.Stop(pid)
+	if w.process == nil {
+		return nil
+	}
+	return w.stop(ctx)
+}
 
-	missing := 0 // rounds in a row in which the registry had lost the process
+// stop stops whom w watches.
+func (w *watch) stop(ctx context.Context) error {
+	if w.alive() {
+		w.process.Stop(w.target)
+	}
 	for retry := firstStopRetry; ; retry = min(2*retry, lastStopRetry) {
 		timer := time.NewTimer(retry)
 		select {
-		case <-w.done:
+		case <-w.stopped:
 			timer.Stop()
 			return nil
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("actor %s has not stopped: %w", pid.Id, ctx.Err())
+			return fmt.Errorf("actor %s has not stopped: %w", w.target.Id, ctx.Err())
 		case <-timer.C:
 		}
 
-		// An actor leaves the registry just before it tells its watchers. One that
-		// panics between the two never tells them.
-		current, alive := system.ProcessRegistry.Get(pid)
-		if alive && current == process {
-			missing = 0
-			process.SendSystemMessage(pid, &protoactor.Stop{})
+		if w.alive() {
+			w.process.SendSystemMessage(w.target, &protoactor.Stop{})
 			continue
 		}
-		if missing++; missing > 1 && retry == lastStopRetry {
-			return nil
-		}
+		// It is at work on Stopped, or was stopping before we came, or has panicked in
+		// Stopped and told nobody. In each case it answers another Watch when it is through.
+		w.ask()
 	}
 }

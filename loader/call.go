@@ -63,7 +63,8 @@ func Go[T any](
 
 		if value, err = callback(ctx); err != nil {
 			var none T
-			value, err = none, lateError(ctx, err)
+			value = none
+			err = lateError(ctx, err) // runs methods of the error, which may panic
 		}
 	}()
 }

@@ -32,8 +32,8 @@
 //	bucket ◀─done─ (goroutine)              it returned, panicked or called Goexit
 //	bucket ◀─done─ (timer)                  it was still at work at its deadline
 //
-// A callback runs in a goroutine of its own, many at a time (never two for one
-// key), so an implementation must be safe for use by many goroutines.
+// A callback runs in a goroutine of its own, many at a time (never two for one key, except
+// when the first was abandoned), so an implementation must be safe for use by many goroutines.
 //
 // The package knows nothing of actors and imports nothing else of DataWorker.
 package loader

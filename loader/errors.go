@@ -3,6 +3,8 @@ package loader
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"unicode/utf8"
 )
 
 var (
@@ -32,8 +34,7 @@ type Error struct {
 // Error says which key of which bucket could not be loaded, and why. It is safe
 // to call whatever the key and the error are.
 func (e *Error) Error() string {
-	// fmt survives a String or Error method that panics; a direct call would not.
-	return fmt.Sprintf("bucket %q: load of key %s: %v", e.Bucket, formatKey(e.Key), e.Err)
+	return fmt.Sprintf("bucket %q: load of key %s: %s", e.Bucket, formatKey(e.Key), text(e.Err))
 }
 
 // Unwrap returns the reason.
@@ -43,17 +44,33 @@ func (e *Error) Unwrap() error { return e.Err }
 const longestKey = 120
 
 func formatKey(key any) string {
-	text := ""
-	switch key := key.(type) {
-	case string:
-		text = fmt.Sprintf("%.*q", longestKey, key)
-	default:
-		text = fmt.Sprintf("%v", key)
+	whole, quoted := key.(string)
+	if !quoted {
+		whole = text(key)
 	}
-	if len(text) > longestKey+2 {
-		text = text[:longestKey] + "…"
+	shown, ellipsis := whole, ""
+	if len(whole) > longestKey {
+		cut := longestKey
+		for cut > longestKey-utf8.UTFMax && !utf8.RuneStart(whole[cut]) {
+			cut-- // between letters
+		}
+		shown, ellipsis = whole[:cut], "…"
 	}
-	return text
+	if quoted {
+		shown = strconv.Quote(shown)
+	}
+	return shown + ellipsis
+}
+
+// text is v as fmt shows it. fmt survives a String or Error method that panics, but
+// not one that panics with a value that panics when it is shown, too.
+func text(v any) (shown string) {
+	defer func() {
+		if recover() != nil {
+			shown = fmt.Sprintf("(unprintable %T)", v)
+		}
+	}()
+	return fmt.Sprint(v)
 }
 
 // PanicError reports a callback that panicked.
@@ -63,7 +80,7 @@ type PanicError struct {
 }
 
 // Error returns the value of the panic, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+func (e *PanicError) Error() string { return "panic: " + text(e.Value) }
 
 // Unwrap returns the value of the panic where that is an error, else nil.
 func (e *PanicError) Unwrap() error {
@@ -87,7 +104,7 @@ func (v *veto) Error() string {
 	if v.reason == nil {
 		return "vetoed"
 	}
-	return fmt.Sprintf("vetoed: %v", v.reason)
+	return "vetoed: " + text(v.reason)
 }
 
 func (v *veto) Unwrap() error { return v.reason }

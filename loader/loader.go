@@ -14,8 +14,9 @@ import "context"
 // wait for the same load. A Load that outlives its context is abandoned: its
 // answer is thrown away when it comes.
 //
-// Load is called from many goroutines, at most once at a time for one key. The
-// returned value belongs to the bucket and is handed to many readers: it must
+// Load is called from many goroutines, at most once at a time for one key, not counting
+// calls that were abandoned. It must not wait for its own key in its own bucket; to wait
+// for another one it takes a second slot. The returned value belongs to the bucket and is handed to many readers: it must
 // not be changed afterwards.
 type Loader[K comparable, V any] interface {
 	Load(ctx context.Context, key K) (V, error)
@@ -23,7 +24,8 @@ type Loader[K comparable, V any] interface {
 
 // Initializer seeds a bucket when it starts.
 //
-// The map is copied into the bucket; nil is an empty one. Any error is logged
+// The map is copied into the bucket after Init has returned, and must not be changed any
+// more; nil is an empty one. Any error is logged
 // and the bucket starts empty, except one made by [Veto]: then the bucket does
 // not start, and whoever started it gets the reason. A panic or a time-out is
 // an error like any other.
@@ -32,7 +34,7 @@ type Initializer[K comparable, V any] interface {
 }
 
 // RelatedLoader loads one key together with its neighbours. Where it is
-// present it is called instead of Load.
+// present it is called instead of Load. [ErrUnchanged] renews the key alone.
 //
 // The value answers the caller and is not saved by itself; every pair of the
 // map is. To save the value, put it into the map as well.
