@@ -20,6 +20,10 @@ type bucketActor[K comparable, V any] struct {
 }
 
 // Receive is the table of contents.
+//
+// Each time an actor wakes up it runs in a goroutine with a small new stack, and a
+// stack that has to grow costs more than a hit. So this frame and those below it are
+// kept small: notes travel as pointers, and what is large has a function of its own.
 func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protoactor.Started:
@@ -28,20 +32,22 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 	case *ask[K, V], Fetch, Get, Set, Delete, Refresh, Keys:
 		a.run.request(msg, ctx.Sender())
 	case Inspect:
-		a.answer(ctx, a.bucket.status())
+		a.inspect(ctx)
 	case Crash:
 		panic(msg.Reason)
 
-	case resolved:
+	case *resolved:
 		a.resolved(ctx, msg)
-	case seeded[K, V]:
+	case *seeded[K, V]:
 		a.seeded(ctx, msg)
-	case loaded[K, V]:
-		a.run.land(msg.flight, msg.outcome, msg.failure)
-	case left[K, V]:
+	case *loaded[K, V]:
+		a.run.land(msg)
+	case *left[K, V]:
 		a.run.forget(msg.ask)
 	case refreshDue:
-		a.run.refresh(nil)
+		a.run.clockStruck()
+	case crashed:
+		a.carryOn(ctx)
 	case actor.Tick:
 		a.tick(ctx, msg)
 
@@ -50,9 +56,9 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 	case *protoactor.Restarting:
 		a.restarting = true
 	case *protoactor.Stopping:
-		a.stopping()
+		a.stopping(ctx)
 	case *protoactor.Stopped:
-		a.stopped()
+		a.stopped(ctx)
 
 	case protoactor.AutoRespond, protoactor.SystemMessage, protoactor.AutoReceiveMessage:
 	default:
@@ -60,11 +66,11 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 	}
 }
 
+func (a *bucketActor[K, V]) inspect(ctx protoactor.Context) { a.answer(ctx, a.bucket.status()) }
+
 // answer replies to a request; somebody may also have sent it as a plain message.
 func (a *bucketActor[K, V]) answer(ctx protoactor.Context, reply any) {
-	if ctx.Sender() != nil {
-		ctx.Respond(reply)
-	}
+	a.run.send(ctx.Sender(), reply)
 }
 
 // stranger answers what no bucket understands, most of all the pointer to a message.
@@ -85,22 +91,32 @@ func (a *bucketActor[K, V]) tick(ctx protoactor.Context, tick actor.Tick) {
 	}
 }
 
-func (a *bucketActor[K, V]) stopping() {
-	if a.run == nil {
+func (a *bucketActor[K, V]) stopping(ctx protoactor.Context) {
+	r := a.own(ctx)
+	if r == nil {
 		return
 	}
 	reason := errStopped
-	if a.run.crash != nil {
-		reason = fmt.Errorf("%w; it was stopped after a crash: %w", errStopped, a.run.crash)
+	if r.crash != nil {
+		reason = fmt.Errorf("%w; it was stopped after a crash: %w", errStopped, r.crash)
 	}
-	a.run.end(reason)
-	a.report(a.bucket.errorf("%w", a.run.why()))
+	r.end(reason)
+	a.report(a.bucket.errorf("%w", r.why()))
 }
 
-func (a *bucketActor[K, V]) stopped() {
-	if a.run != nil {
-		a.run.close()
+func (a *bucketActor[K, V]) stopped(ctx protoactor.Context) {
+	if r := a.own(ctx); r != nil {
+		r.close()
 	}
+}
+
+// own returns the run of this actor, also if this incarnation never got as far as to
+// handle its Started; nil if the bucket has another actor.
+func (a *bucketActor[K, V]) own(ctx protoactor.Context) *run[K, V] {
+	if r := a.bucket.run.Load(); r != nil && r.self == ctx.Self() {
+		return r
+	}
+	return nil
 }
 
 // answerFor speaks for an actor that cannot: it panicked on msg, or is stopping. It
@@ -109,11 +125,14 @@ func (b *Bucket[K, V]) answerFor(msg any, err error) any {
 	r := b.run.Load()
 	var crash *actor.CrashError
 	if errors.As(err, &crash) {
+		err = fmt.Errorf("%w: %w", ErrCrashed, crash)
 		if r != nil && r.self == crash.Who {
 			r.crash = crash
-			r.recoverNote(msg, crash)
+			r.recoverNote(msg, err)
+			if _, again := msg.(crashed); !again { // or one fault would crash it for ever
+				r.tell(crashed{})
+			}
 		}
-		err = fmt.Errorf("%w: %w", ErrCrashed, crash)
 	} else {
 		err = errStopped
 		if r != nil {
@@ -129,7 +148,7 @@ func (b *Bucket[K, V]) answerFor(msg any, err error) any {
 	case protoactor.AutoRespond:
 		return nil
 	default:
-		return Failed{err}
+		return refusal(msg, err)
 	}
 }
 
@@ -137,9 +156,18 @@ func (b *Bucket[K, V]) answerFor(msg any, err error) any {
 // brought is lost, but nobody may wait for it any longer.
 func (r *run[K, V]) recoverNote(msg any, crash error) {
 	switch msg := msg.(type) {
-	case loaded[K, V]:
+	case *loaded[K, V]:
 		r.abandon(msg.flight, crash)
-	case seeded[K, V], resolved:
-		r.starting = false // the next incarnation starts again
+	case *seeded[K, V]:
+		r.startAgain(msg.step)
+	case *resolved:
+		r.startAgain(msg.step)
+	}
+}
+
+// startAgain lets the start begin anew, unless the step whose note was lost had been taken.
+func (r *run[K, V]) startAgain(step int) {
+	if step == r.step {
+		r.starting = false
 	}
 }

@@ -55,7 +55,7 @@ func (a *ask[K, V]) reply(got answer[V]) {
 	case a.replies != nil:
 		a.replies <- got
 	case a.sender != nil:
-		a.run.system.Root.Send(a.sender, a.message(got))
+		a.run.send(a.sender, a.message(got))
 	}
 }
 
@@ -69,10 +69,17 @@ func (a *ask[K, V]) message(got answer[V]) any {
 	case a.op == opSet, a.op == opDelete:
 		return Done{}
 	case a.op == opRefresh:
-		return Refreshed{Bucket: a.run.bucket.name, Report: *got.report}
+		return a.refreshed(got.report)
 	default:
 		return Found{Value: got.value, Loaded: got.loaded}
 	}
+}
+
+// refreshed is apart from message to keep the large value off the stack of a hit.
+//
+//go:noinline
+func (a *ask[K, V]) refreshed(report *Report) any {
+	return Refreshed{Bucket: a.run.bucket.name, Report: *report}
 }
 
 // crowd is a set of asks that wait for the same thing, in the order of their
@@ -96,13 +103,17 @@ func (c *crowd[K, V]) leave(a *ask[K, V]) {
 	a.crowd = nil
 }
 
-// dismiss answers everybody and empties the crowd. It returns how many there were.
-func (c *crowd[K, V]) dismiss(got answer[V]) int {
-	asks := c.asks
-	c.asks = nil
-	for _, a := range asks {
-		a.crowd = nil
-		a.reply(got)
+// pop takes somebody out: the last, so that the places of the others stay right.
+func (c *crowd[K, V]) pop() *ask[K, V] {
+	a := c.asks[len(c.asks)-1]
+	c.leave(a)
+	return a
+}
+
+// dismiss answers everybody. Whoever was answered is out, even if the next answer is the
+// end of this turn: a subscriber that hears of a dead letter can call runtime.Goexit.
+func (c *crowd[K, V]) dismiss(got answer[V]) {
+	for c.size() > 0 {
+		c.pop().reply(got)
 	}
-	return len(asks)
 }

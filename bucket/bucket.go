@@ -55,9 +55,9 @@ func New[K comparable, V any](name string, l loader.Loader[K, V], opts ...Option
 // Name returns the bucket's name.
 func (b *Bucket[K, V]) Name() string { return b.name }
 
-// Config returns what the bucket runs with or, while it does not run, what a start
-// without further options would use; OptionsFunc is then called for it. The error
-// is the [ErrConfig] that the start would give.
+// Config returns what the bucket runs with or, before it is ready, what is known without
+// calling OptionsFunc: the defaults and the options of [New]. The error is an [ErrConfig]
+// if something is wrong with them.
 func (b *Bucket[K, V]) Config() (Config, error) {
 	if r := b.run.Load(); r != nil && r.phase() != phaseOver {
 		if config := r.config.Load(); config != nil {
@@ -65,16 +65,12 @@ func (b *Bucket[K, V]) Config() (Config, error) {
 		}
 	}
 
-	config, err := b.staticConfig(nil)
-	if err != nil || config.OptionsFunc == nil {
-		return config, err
-	}
-	late, err := callOptionsFunc(config)
-	return b.lateConfig(config, late, err)
+	return b.staticConfig(nil)
 }
 
-// PID returns where to send messages, or nil while the bucket does not run. The
-// PID stays the same through restarts.
+// PID returns where to send messages, or nil while the bucket does not run: protoactor
+// panics if a message is sent to that. The PID stays the same through restarts. After the
+// stop a message to it is a dead letter.
 func (b *Bucket[K, V]) PID() *protoactor.PID {
 	if r := b.run.Load(); r != nil && r.phase() != phaseOver {
 		return r.self
@@ -87,8 +83,9 @@ func (b *Bucket[K, V]) PID() *protoactor.PID {
 // is ready. A bad option or a veto of Init ends the actor, with the reason in the
 // log and in the errors that callers get.
 //
-// The actor that spawns it decides what happens when it panics; to be told when
-// it is ready, spawn what [Bucket.Announce] returns.
+// The actor that spawns it decides what happens when it panics, so it must not wait for
+// the bucket in its Receive: a Fetch there may wait for a restart that the actor itself has
+// to order. To be told when the bucket is ready, spawn what [Bucket.Announce] returns.
 func (b *Bucket[K, V]) Props() *protoactor.Props { return b.props(nil, nil) }
 
 // Announce is [Bucket.Props] for a starter who wants to know when the bucket is
@@ -136,7 +133,7 @@ func (b *Bucket[K, V]) props(more []Option, report actor.Report) *protoactor.Pro
 func (b *Bucket[K, V]) claim(ctx protoactor.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r := b.run.Load(); r == nil || r.phase() == phaseOver {
+	if r := b.run.Load(); r == nil || r.closed() {
 		b.run.Store(newRun(b, ctx.ActorSystem(), ctx.Self()))
 	}
 }

@@ -1,10 +1,10 @@
 package bucket
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -41,8 +41,8 @@ type Config struct {
 	RefreshConcurrency int
 	RefreshRate        float64
 	BatchSize          int
-	Logger             logrus.FieldLogger
-	OptionsFunc        func() ([]Option, error)
+	Logger             logrus.FieldLogger       `json:"-"`
+	OptionsFunc        func() ([]Option, error) `json:"-"`
 }
 
 func defaultConfig() Config {
@@ -111,7 +111,7 @@ func (c *Config) check() error {
 	if !(c.RefreshRate >= 0) || math.IsInf(c.RefreshRate, 0) {
 		refuse("RefreshRate", c.RefreshRate, "must be a number that is not negative; 0 is no bound")
 	}
-	if c.Logger == nil {
+	if v := reflect.ValueOf(c.Logger); c.Logger == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		refuse("Logger", "nil", "give a logrus logger, or leave the option out")
 	}
 	if c.File != "" {
@@ -131,17 +131,15 @@ func checkName(name string) error {
 	return nil
 }
 
-// staticConfig is everything but the options that OptionsFunc returns.
+// staticConfig is everything but the options that OptionsFunc returns. They may not mend
+// what is wrong before them.
 func (b *Bucket[K, V]) staticConfig(more []Option) (Config, error) {
 	config := defaultConfig()
 	err := checkName(b.name)
 	if wrong := loader.Check(b.loader); wrong != nil {
 		err = errors.Join(err, fmt.Errorf("%w: %w: give New something that loads", ErrConfig, wrong))
 	}
-	err = errors.Join(err, config.apply(b.options), config.apply(more))
-	if err == nil && config.OptionsFunc == nil {
-		err = config.check()
-	}
+	err = errors.Join(err, config.apply(b.options), config.apply(more), config.check())
 	if err != nil {
 		return config, b.errorf("%w", err)
 	}
@@ -165,11 +163,4 @@ func (b *Bucket[K, V]) lateConfig(config Config, late []Option, err error) (Conf
 		return config, b.errorf("%w", err)
 	}
 	return config, nil
-}
-
-// callOptionsFunc calls it as carefully as a loader, because it is the user's, too.
-func callOptionsFunc(config Config) ([]Option, error) {
-	return loader.Call(context.Background(), config.InitTimeout, func(context.Context) ([]Option, error) {
-		return config.OptionsFunc()
-	})
 }

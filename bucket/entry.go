@@ -49,6 +49,9 @@ func (s Source) String() string {
 	return names[s]
 }
 
+// MarshalText is for dashboards.
+func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // record is an entry as the table holds it. It is never changed: the actor
 // replaces it by another, so readers need no lock.
 type record[V any] struct {
@@ -94,27 +97,30 @@ func (r *record[V]) renewed(now time.Time) *record[V] {
 	return &next
 }
 
-// equality returns how values of type V are compared: by == where it cannot panic,
-// else by reflect.DeepEqual.
+// equality returns how values of type V are compared: by == where that says all, else by
+// reflect.DeepEqual. Pointers are equal if what they point to is.
 func equality[V any]() func(a, b V) bool {
-	if t := reflect.TypeFor[V](); t.Comparable() && !mayHoldInterface(t) {
+	if isFlat(reflect.TypeFor[V]()) {
 		return func(a, b V) bool { return any(a) == any(b) }
 	}
 	return func(a, b V) bool { return reflect.DeepEqual(a, b) }
 }
 
-func mayHoldInterface(t reflect.Type) bool {
+// isFlat says whether a value of type t is all there is to it.
+func isFlat(t reflect.Type) bool {
 	switch t.Kind() {
-	case reflect.Interface:
-		return true
 	case reflect.Array:
-		return mayHoldInterface(t.Elem())
+		return isFlat(t.Elem())
 	case reflect.Struct:
 		for field := range t.Fields() {
-			if mayHoldInterface(field.Type) {
-				return true
+			if !isFlat(field.Type) {
+				return false
 			}
 		}
+		return true
+	case reflect.Interface, reflect.Pointer, reflect.UnsafePointer, reflect.Slice, reflect.Map, reflect.Chan, reflect.Func:
+		return false
+	default:
+		return true
 	}
-	return false
 }

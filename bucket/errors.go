@@ -5,25 +5,26 @@ import (
 	"fmt"
 )
 
+// What a caller may branch on. They come wrapped: the text in front names the bucket.
 var (
 	// ErrNotRunning is returned before a bucket has been started and after it has
 	// stopped; in the second case the error is an [ErrStopped] as well.
-	ErrNotRunning = errors.New("bucket is not running")
+	ErrNotRunning = errors.New("not running")
 
 	// ErrStopped is returned when the bucket stopped, or was given up by its
 	// supervisor, before or while it was asked.
-	ErrStopped = errors.New("bucket has stopped")
+	ErrStopped = errors.New("stopped")
 
 	// ErrCrashed is returned to the caller on whose question the bucket's actor
 	// panicked. The bucket restarts; the question may be asked again. A write
 	// that got it may or may not have been made.
-	ErrCrashed = errors.New("bucket crashed on this message")
+	ErrCrashed = errors.New("crashed on this message")
 
 	// ErrBusy is returned when MaxWaiting callers wait already.
-	ErrBusy = errors.New("bucket is busy: too many callers are waiting")
+	ErrBusy = errors.New("busy: too many callers are waiting")
 
 	// ErrRefused is returned when the gate refused a generation.
-	ErrRefused = errors.New("bucket refused the new generation")
+	ErrRefused = errors.New("refused the new generation")
 
 	// ErrKeyType is returned for a key that is not of the bucket's key type, and
 	// for one that cannot be a map key: a slice inside an any, or a NaN.
@@ -37,11 +38,11 @@ var (
 	ErrConfig = errors.New("bad configuration")
 
 	// ErrAlreadyRunning is the error of a second start of one Bucket value.
-	ErrAlreadyRunning = errors.New("bucket is running already")
+	ErrAlreadyRunning = errors.New("running already")
 
 	// ErrNameTaken is the error of a start while another bucket of the same name
 	// runs in the actor system.
-	ErrNameTaken = errors.New("bucket name is taken in this actor system")
+	ErrNameTaken = errors.New("name is taken in this actor system")
 )
 
 // errorf is fmt.Errorf with the bucket's name in front.

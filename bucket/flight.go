@@ -2,6 +2,9 @@ package bucket
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -31,15 +34,27 @@ type flight[K comparable, V any] struct {
 	sweep *sweep[K, V] // the full refresh that counts this load
 
 	waiters crowd[K, V]
-	next    crowd[K, V] // asked after the flight had gone stale
+
+	// What was asked after the flight had gone stale is for the flight after it.
+	next      crowd[K, V]
+	nextAgain bool
+	nextSweep *sweep[K, V]
 
 	launched bool
 	started  time.Time // zero until launched
-	at       uint64    // run.touches at that moment
+	at       uint64    // run.now at that moment
 	stale    bool
 	landed   bool
 	dropped  bool // nobody wants it any more
+
+	fate atomic.Int32 // of the call of the loader
 }
+
+const (
+	fateRunning int32 = iota
+	fateReturned
+	fateAbandoned
+)
 
 func (r *run[K, V]) newFlight(key K, again bool) *flight[K, V] {
 	f := &flight[K, V]{run: r, key: key, again: again}
@@ -60,15 +75,16 @@ func (r *run[K, V]) join(a *ask[K, V], again bool) {
 		f = r.newFlight(a.key, again)
 	} else {
 		r.counters.coalesced.Add(1)
-		f.again = f.again || again && !f.launched
 	}
 
 	r.parked++
 	if f.stale {
 		f.next.join(a)
+		f.nextAgain = f.nextAgain || again
 	} else {
 		f.waiters.join(a)
 		f.save = f.save || !a.noSave
+		f.again = f.again || again && !f.launched
 	}
 	r.launch()
 }
@@ -91,6 +107,9 @@ func (r *run[K, V]) forget(a *ask[K, V]) {
 	}
 	a.answered = true
 	if a.crowd == nil {
+		if r.phase() == phaseStarting {
+			r.release()
+		}
 		return
 	}
 	a.crowd.leave(a)
@@ -107,6 +126,10 @@ func (r *run[K, V]) dropIdle(f *flight[K, V]) {
 	if !f.launched && f.sweep == nil && f.waiters.size()+f.next.size() == 0 {
 		f.dropped = true
 		delete(r.flights, f.key)
+		if r.dropped++; 2*r.dropped > r.queue.size() {
+			r.queue.keep(func(f *flight[K, V]) bool { return !f.dropped })
+			r.dropped = 0
+		}
 	}
 }
 
@@ -114,29 +137,37 @@ func (r *run[K, V]) dropIdle(f *flight[K, V]) {
 func (r *run[K, V]) launch() {
 	config := r.config.Load()
 	for r.flying < config.MaxConcurrentLoads && r.queue.size() > 0 {
-		if f := r.queue.pop(); !f.dropped {
-			r.begin(f, config.LoadTimeout)
+		f := r.queue.pop()
+		if f.dropped {
+			r.dropped--
+			continue
 		}
+		r.begin(f, config.LoadTimeout)
 	}
 }
 
 func (r *run[K, V]) begin(f *flight[K, V], timeout time.Duration) {
 	r.flying++
 	r.counters.loads.Add(1)
-	f.launched, f.started, f.at = true, time.Now(), r.touches
+	r.now++
+	f.launched, f.started, f.at = true, time.Now(), r.now
+	// The load gets copies: f itself belongs to the actor's turn.
+	key, again := f.key, f.again
 	var held *record[V]
-	if f.again {
-		held, _ = r.table.get(f.key)
+	if again {
+		held, _ = r.table.get(key)
 	}
 	loader.Go(r.ctx, timeout,
 		func(ctx context.Context) (outcome[K, V], error) {
-			return r.bucket.load(ctx, f.key, f.again, held)
+			defer r.returned(f)
+			return r.bucket.load(ctx, key, again, held)
 		},
-		func(o outcome[K, V], err error) { r.tell(loaded[K, V]{f, o, classify(err)}) })
+		func(o outcome[K, V], err error) { r.tell(&loaded[K, V]{f, o, classify(err)}) })
 }
 
 // land ends a flight: what it brought is saved, and then those who wait are answered.
-func (r *run[K, V]) land(f *flight[K, V], o outcome[K, V], failed *failure) {
+func (r *run[K, V]) land(note *loaded[K, V]) {
+	f := note.flight
 	if f.run != r || f.landed || r.phase() == phaseOver {
 		return
 	}
@@ -144,8 +175,8 @@ func (r *run[K, V]) land(f *flight[K, V], o outcome[K, V], failed *failure) {
 	r.vacate(f)
 
 	var part Report
-	got := r.settle(f, o, failed, &part)
-	r.parked -= f.waiters.dismiss(got)
+	got := r.settle(f, note.outcome, note.failure, &part)
+	r.dismiss(&f.waiters, got)
 	r.tally(f, part)
 	r.takeOff(f)
 	r.launch()
@@ -163,7 +194,7 @@ func (r *run[K, V]) abandon(f *flight[K, V], crash error) {
 		r.vacate(f)
 	}
 	failure := &loader.Error{Bucket: r.bucket.name, Key: f.key, Err: crash}
-	r.parked -= f.waiters.dismiss(answer[V]{err: failure})
+	r.dismiss(&f.waiters, answer[V]{err: failure})
 	var part Report
 	part.addFailure(failure)
 	r.tally(f, part)
@@ -171,9 +202,18 @@ func (r *run[K, V]) abandon(f *flight[K, V], crash error) {
 	// The next incarnation launches what waits.
 }
 
+// dismiss answers everybody who waits in a flight.
+func (r *run[K, V]) dismiss(c *crowd[K, V], got answer[V]) {
+	for c.size() > 0 {
+		r.parked--
+		c.pop().reply(got)
+	}
+}
+
 // vacate frees the slot and the key.
 func (r *run[K, V]) vacate(f *flight[K, V]) {
 	r.flying--
+	r.giveUp(f)
 	r.counters.landings.Add(1)
 	r.counters.loadTime.Add(int64(time.Since(f.started)))
 	if r.flights[f.key] == f {
@@ -181,17 +221,32 @@ func (r *run[K, V]) vacate(f *flight[K, V]) {
 	}
 }
 
+// giveUp counts a load that has not returned by now.
+func (r *run[K, V]) giveUp(f *flight[K, V]) {
+	if f.fate.CompareAndSwap(fateRunning, fateAbandoned) {
+		r.counters.abandoned.Add(1)
+	}
+}
+
+// returned is called by the load's own goroutine.
+func (r *run[K, V]) returned(f *flight[K, V]) {
+	if f.fate.Swap(fateReturned) == fateAbandoned {
+		r.counters.abandoned.Add(-1)
+	}
+}
+
 // takeOff starts the flight of those who asked after f had gone stale.
 func (r *run[K, V]) takeOff(f *flight[K, V]) {
-	if f.next.size() == 0 {
+	if f.next.size() == 0 && f.nextSweep == nil {
 		return
 	}
-	next := r.newFlight(f.key, false)
+	next := r.newFlight(f.key, f.nextAgain)
+	next.sweep, next.save = f.nextSweep, f.nextSweep != nil
 	for _, a := range f.next.asks {
 		next.waiters.join(a)
 		next.save = next.save || !a.noSave
 	}
-	f.next.asks = nil
+	f.next.asks, f.nextSweep = nil, nil
 }
 
 // settle saves what a load brought and says what those who wait for it get.
@@ -202,14 +257,19 @@ func (r *run[K, V]) settle(f *flight[K, V], o outcome[K, V], failed *failure, re
 		return answer[V]{loaded: true, err: err}
 	}
 
-	save := f.save && !f.stale && r.config.Load().CacheEnabled
+	r.counters.failedInARow.Store(0)
+	save := f.save && r.config.Load().CacheEnabled
+	current := !f.stale && !r.overtaken(f.key, f.at)
 	switch {
-	case o.bundled:
-		r.settleRelated(f, o.related, save, report)
 	case !save:
 	case o.verdict == unchanged:
-		r.renew(f.key, report)
-	default:
+		if current {
+			r.mark(f.key, f.at)
+			r.renew(f.key, report)
+		}
+	case o.bundled:
+		r.settleRelated(f, o.related, report)
+	case current:
 		report.Loaded++
 		r.saveAgain(f, f.key, o.value, o.same, report)
 	}
@@ -217,20 +277,22 @@ func (r *run[K, V]) settle(f *flight[K, V], o outcome[K, V], failed *failure, re
 }
 
 func (r *run[K, V]) settleFailure(f *flight[K, V], err *loader.Error, kind failureKind, report *Report) {
-	r.counters.countFailure(kind)
+	r.counters.countFailure(kind, err)
 	if f.sweep == nil {
 		r.logFailure(err, kind)
 	}
-	if f.stale {
+	if f.stale || r.overtaken(f.key, f.at) {
 		return
 	}
 
 	held, ok := r.table.get(f.key)
 	switch {
 	case kind == notFound && ok && f.again:
-		r.remove(f.key)
+		r.table.remove(f.key)
+		r.mark(f.key, f.at)
 		report.Removed++
 	case kind == notFound:
+		r.mark(f.key, f.at)
 	case ok:
 		r.table.replace(f.key, held.failed(err))
 		report.addFailure(err)
@@ -239,17 +301,14 @@ func (r *run[K, V]) settleFailure(f *flight[K, V], err *loader.Error, kind failu
 	}
 }
 
-// settleRelated saves the pairs of a related load, but for those that were written
-// after the load began.
-func (r *run[K, V]) settleRelated(f *flight[K, V], related map[K]V, save bool, report *Report) {
-	// With a stale flight only the flight's own key is too old to be saved.
-	if !f.save || !r.config.Load().CacheEnabled {
-		return
+// settleRelated saves the pairs of a related load, but for those that were written, or
+// loaded by a load that began later, since this one began.
+func (r *run[K, V]) settleRelated(f *flight[K, V], related map[K]V, report *Report) {
+	if _, ok := related[f.key]; !ok {
+		r.settleKept(f, report)
 	}
+	maps.DeleteFunc(related, func(key K, _ V) bool { return r.overtaken(key, f.at) })
 	for key, value := range related {
-		if r.overtaken(key, f.at) || key == f.key && !save {
-			continue
-		}
 		held, ok := r.table.get(key)
 		report.Loaded++
 		r.saveAgain(f, key, value, ok && f.again && r.bucket.equal(held.value, value), report)
@@ -259,9 +318,25 @@ func (r *run[K, V]) settleRelated(f *flight[K, V], related map[K]V, save bool, r
 	}
 }
 
+// settleKept is for a key that a related load was asked for and did not bring a pair of:
+// the load went well, and the value that is held, if any, stays as old as it is.
+func (r *run[K, V]) settleKept(f *flight[K, V], report *Report) {
+	held, ok := r.table.get(f.key)
+	if !ok || !f.again {
+		return
+	}
+	report.Unchanged++
+	if held.trouble != nil {
+		kept := *held
+		kept.trouble = nil
+		r.table.replace(f.key, &kept)
+	}
+}
+
 // saveAgain saves a value that was loaded, or renews the equal one that is held.
 func (r *run[K, V]) saveAgain(f *flight[K, V], key K, value V, same bool, report *Report) {
 	_, held := r.table.get(key)
+	r.mark(key, f.at)
 	switch {
 	case held && same:
 		r.renew(key, report)
@@ -287,24 +362,29 @@ func (r *run[K, V]) renew(key K, report *Report) {
 
 // logFailure writes one line for a load, however many wait for it.
 func (r *run[K, V]) logFailure(err *loader.Error, kind failureKind) {
-	log := r.log().WithError(err)
-	switch kind {
-	case notFound:
-		log.Debug("key not found")
-	case panicked:
-		if panicError, ok := err.Err.(*loader.PanicError); ok { //nolint:errorlint // an As method is the user's, and may panic
-			log = log.WithField("stack", string(panicError.Stack))
+	r.log(func(log logrus.FieldLogger) {
+		log = log.WithError(err)
+		switch kind {
+		case notFound:
+			log.Debug("key not found")
+		case panicked:
+			var panicError *loader.PanicError
+			if errors.As(err, &panicError) {
+				log = log.WithField("stack", string(panicError.Stack))
+			}
+			log.Error("loader panicked")
+		default:
+			log.Warn("load failed")
 		}
-		log.Error("loader panicked")
-	default:
-		log.Warn("load failed")
-	}
+	})
 }
 
 // save writes a value into the table, unless it could never be found again.
 func (r *run[K, V]) save(key K, value V, source Source, now time.Time) {
 	if err := r.bucket.keys.check(key); err != nil {
-		r.log().WithFields(logrus.Fields{"source": source, "reason": err}).Warn("entry not saved")
+		r.log(func(log logrus.FieldLogger) {
+			log.WithFields(logrus.Fields{"source": source, "reason": err}).Warn("entry not saved")
+		})
 		return
 	}
 	r.table.put(key, value, source, now)

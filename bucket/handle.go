@@ -16,6 +16,10 @@ type fetchTerms struct {
 	limited bool
 }
 
+func (t fetchTerms) accept(loadedAt int64, now time.Time) bool {
+	return !t.limited || now.Sub(time.Unix(0, loadedAt)) <= t.maxAge
+}
+
 // MaxAge asks for a value that the source gave, or called unchanged, no longer ago
 // than age. An older one is loaded again first; if that fails, so does the Fetch.
 func MaxAge(age time.Duration) FetchOption {
@@ -30,8 +34,8 @@ func MaxAge(age time.Duration) FetchOption {
 // bucket's own time-out, and goes on when ctx ends. While the bucket starts, Fetch
 // waits for that, too.
 //
-// The error is a [*loader.Error] if the load failed; ctx's as soon as it ends;
-// [ErrNotRunning], [ErrStopped], [ErrBusy] or [ErrCrashed]; or [ErrKeyType]. The
+// The error is a [*loader.Error] if the load failed; ctx's as soon as it ends (a hit does
+// not look at it); [ErrNotRunning], [ErrStopped], [ErrBusy] or [ErrCrashed]; or [ErrKeyType]. The
 // value is shared with every other reader and must not be changed.
 func (b *Bucket[K, V]) Fetch(ctx context.Context, key K, opts ...FetchOption) (V, error) {
 	if len(opts) == 0 {
@@ -39,9 +43,19 @@ func (b *Bucket[K, V]) Fetch(ctx context.Context, key K, opts ...FetchOption) (V
 			return value, nil
 		}
 	}
+	return b.fetchOn(ctx, key, opts)
+}
+
+// fetchOn is a Fetch with terms, or one that found nothing.
+func (b *Bucket[K, V]) fetchOn(ctx context.Context, key K, opts []FetchOption) (V, error) {
 	a := newAsk[K, V](opFetch, key)
 	for _, option := range opts {
-		option(&a.terms)
+		if option != nil {
+			option(&a.terms)
+		}
+	}
+	if value, ok := b.hitOn(key, a.terms); ok {
+		return value, nil
 	}
 	got, err := b.ask(ctx, a)
 	return got.value, err
@@ -74,6 +88,7 @@ func (b *Bucket[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 	var errs []error
 	var misses []*ask[K, V]
 	asked := make(map[K]bool)
+	var ended error // ctx's, which is said once and not for each key
 	for _, key := range keys {
 		if !b.keys.hashable(key) {
 			errs = append(errs, b.errorf("%w", b.keys.check(key)))
@@ -88,11 +103,14 @@ func (b *Bucket[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 		}
 		asked[key] = true
 		a := newAsk[K, V](opFetch, key)
-		if err := b.post(ctx, a); err != nil {
+		switch err := b.post(ctx, a); {
+		case err == nil:
+			misses = append(misses, a)
+		case ctx != nil && err == ctx.Err(): //nolint:errorlint // the very error
+			ended = err
+		default:
 			errs = append(errs, err)
-			continue
 		}
-		misses = append(misses, a)
 	}
 
 	for _, a := range misses {
@@ -100,13 +118,13 @@ func (b *Bucket[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 		switch {
 		case err == nil:
 			found[a.key] = got.value
-		case ctx != nil && errors.Is(err, ctx.Err()) && len(errs) > 0 && errors.Is(errs[len(errs)-1], err):
-			// One "context canceled" is enough.
+		case ctx != nil && err == ctx.Err(): //nolint:errorlint // a load may have failed with another of the kind
+			ended = err
 		default:
 			errs = append(errs, err)
 		}
 	}
-	return found, errors.Join(errs...)
+	return found, errors.Join(append(errs, ended)...)
 }
 
 // DirectGet returns the value that the bucket holds for key. It never blocks and
@@ -204,7 +222,20 @@ func (b *Bucket[K, V]) Entry(key K) (Entry[V], bool) {
 	return Entry[V]{}, false
 }
 
-// hit is the way that must cost nothing: no message, no lock, no allocation.
+// hitOn is a hit that has to be young enough.
+func (b *Bucket[K, V]) hitOn(key K, terms fetchTerms) (V, bool) {
+	if t := b.table.Load(); t != nil && !t.bypass && terms.limited && b.keys.hashable(key) {
+		if record, ok := t.get(key); ok && terms.accept(record.loadedAt, time.Now()) {
+			t.hits.Inc()
+			return record.value, true
+		}
+	}
+	var none V
+	return none, false
+}
+
+// hit is the way that must cost nothing: no message, no lock, and no allocation unless the
+// key holds an interface, whose content has to be looked at first.
 func (b *Bucket[K, V]) hit(key K) (V, bool) {
 	if t := b.table.Load(); t != nil && !t.bypass && b.keys.hashable(key) {
 		if record, ok := t.get(key); ok {
@@ -259,7 +290,7 @@ func (r *run[K, V]) await(ctx context.Context, a *ask[K, V]) (answer[V], error) 
 	case got := <-a.replies:
 		return got, got.err
 	case <-ended:
-		r.tell(left[K, V]{a})
+		r.tell(&left[K, V]{a})
 		return answer[V]{}, ctx.Err()
 	case <-r.over:
 	}

@@ -32,9 +32,19 @@ func (s HealthState) String() string {
 	return names[s]
 }
 
+// MarshalText is for dashboards.
+func (s HealthState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // staleIntervals is after how many intervals without a full refresh a bucket says
 // that it is stale.
 const staleIntervals = 3
+
+// manyFailures is after how many loads in a row that failed, of whatever keys, a bucket
+// suspects its source.
+const manyFailures = 3
+
+// failureMemory is for how long it does so, if nothing is loaded any more.
+const failureMemory = 15 * time.Minute
 
 // Health returns how the bucket is now. It never blocks.
 //
@@ -57,7 +67,9 @@ func (b *Bucket[K, V]) Health() Health {
 		health.Reasons = append(health.Reasons, fmt.Sprintf(format, args...))
 	}
 	config, v := r.config.Load(), r.vitals.Load()
-	if age := time.Since(v.completedAt); config.refreshes() && age > staleIntervals*config.RefreshEvery {
+	// A refresh that takes long is no reason, as long as it ends.
+	age := time.Since(v.completedAt)
+	if config.refreshes() && (age-v.last.Took)/staleIntervals > config.RefreshEvery {
 		worsen(Stale, "no full refresh has completed for %v, and one is due every %v", age.Round(time.Second), config.RefreshEvery)
 	}
 	if t := b.table.Load(); t != nil {
@@ -66,7 +78,13 @@ func (b *Bucket[K, V]) Health() Health {
 		}
 	}
 	if v.initFailed != nil {
-		worsen(Degraded, "Init failed, so the bucket started without a seed: %v", v.initFailed)
+		worsen(Degraded, "Init failed, so the bucket started without a seed: %v", safeError{v.initFailed})
+	}
+	if failed, last := r.counters.failedInARow.Load(), r.counters.lastFailure.Load(); failed >= manyFailures && time.Since(last.at) < failureMemory {
+		worsen(Degraded, "the last %d loads failed: %v", failed, last.err)
+	}
+	if abandoned := r.counters.abandoned.Load(); abandoned > 0 {
+		worsen(Degraded, "loads that were abandoned at their time-out and have not returned: %d", abandoned)
 	}
 	return health
 }

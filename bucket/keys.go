@@ -40,15 +40,19 @@ func (rule *keyRule[K]) study(t reflect.Type) {
 
 // hashable is what a look-up needs.
 func (rule keyRule[K]) hashable(key K) bool {
-	return !rule.dynamic || reflect.ValueOf(&key).Elem().Comparable()
+	return !rule.dynamic || canHash(key)
 }
+
+// canHash is a function of its own because key escapes in it: it would cost every
+// look-up an allocation.
+func canHash[K comparable](key K) bool { return reflect.ValueOf(&key).Elem().Comparable() }
 
 // check is what a save needs: an ErrKeyType tells what is wrong with key.
 func (rule keyRule[K]) check(key K) error {
 	if !rule.hashable(key) {
 		return fmt.Errorf("%w: a %T cannot be a map key: use a type that can be compared", ErrKeyType, key)
 	}
-	if rule.selfish && key != key { //nolint:gocritic,staticcheck // true for NaN
+	if rule.selfish && key != key { //nolint:gocritic // true for NaN
 		return fmt.Errorf("%w: %v is not equal to itself, so it could never be found again", ErrKeyType, key)
 	}
 	return nil
@@ -58,7 +62,7 @@ func (rule keyRule[K]) check(key K) error {
 func asKey[K comparable](key any) (K, error) {
 	typed, ok := key.(K)
 	if !ok && !isNilInterface[K](key) {
-		return typed, fmt.Errorf("%w: got a %T, want a %s", ErrKeyType, key, reflect.TypeFor[K]())
+		return typed, fmt.Errorf("%w: got %T, want %s", ErrKeyType, key, reflect.TypeFor[K]())
 	}
 	return typed, nil
 }
@@ -67,7 +71,7 @@ func asKey[K comparable](key any) (K, error) {
 func asValue[V any](value any) (V, error) {
 	typed, ok := value.(V)
 	if !ok && !isNilInterface[V](value) {
-		return typed, fmt.Errorf("%w: got a %T, want a %s", ErrValueType, value, reflect.TypeFor[V]())
+		return typed, fmt.Errorf("%w: got %T, want %s", ErrValueType, value, reflect.TypeFor[V]())
 	}
 	return typed, nil
 }

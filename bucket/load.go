@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/dataworker-go/dataworker/loader"
 )
@@ -79,6 +80,7 @@ func (b *Bucket[K, V]) load(ctx context.Context, key K, again bool, held *record
 		o.value, err = filter.FilterRefresh(ctx, key, o.value, err)
 		o.related = filterRelated(ctx, filter, o.related)
 	}
+	o.related = maps.Clone(o.related) // here, where a panic is a failed load: the map is the user's
 
 	switch {
 	case err == nil:
@@ -109,5 +111,13 @@ func filterRelated[K comparable, V any](ctx context.Context, filter loader.Refre
 // panics, a logger may not.
 type safeError struct{ err error }
 
-func (e safeError) Error() string { return fmt.Sprintf("%v", e.err) }
+func (e safeError) Error() (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("(unprintable %T)", e.err)
+		}
+	}()
+	return fmt.Sprintf("%v", e.err)
+}
+
 func (e safeError) Unwrap() error { return e.err }

@@ -41,7 +41,8 @@ type Done struct{}
 type Refresh struct{}
 
 // Refreshed answers a [Refresh]. It is also published on the actor system's event
-// stream after every full refresh, whoever asked for it.
+// stream after every full refresh, whoever asked for it. A subscriber runs in the bucket's
+// turn: it must not block, and a Fetch that has to load would wait for ever.
 type Refreshed struct {
 	Bucket string
 	Report Report
@@ -70,6 +71,29 @@ type Status struct {
 // work. As a request it is answered with a [Failed].
 type Crash struct{ Reason any }
 
+// Answers whose asker has gone are nobody's business, and may hold what must not be logged.
+
+// IgnoreDeadLetterLogging keeps the answer out of the log.
+func (Found) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps the answer out of the log.
+func (Missing) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps the answer out of the log.
+func (Failed) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps the answer out of the log.
+func (Done) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps the answer out of the log.
+func (Refreshed) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps the answer out of the log.
+func (KeyList) IgnoreDeadLetterLogging() {}
+
+// IgnoreDeadLetterLogging keeps the answer out of the log.
+func (Status) IgnoreDeadLetterLogging() {}
+
 // Notes of the actor to itself.
 type (
 	// resolved brings the options of OptionsFunc.
@@ -78,6 +102,7 @@ type (
 		config  Config // what was known before
 		options []Option
 		err     error
+		step    int
 	}
 
 	// seeded brings the outcome of Init.
@@ -85,6 +110,7 @@ type (
 		run  *run[K, V]
 		seed seed[K, V]
 		err  error
+		step int
 	}
 
 	// loaded brings the outcome of a load.
@@ -105,10 +131,15 @@ type (
 
 	// respawn replaces a refresher that was lost.
 	respawn struct{}
+
+	// crashed goes on after a panic. A supervisor that resumes a crashed actor, instead
+	// of restarting it, makes no next incarnation that would.
+	crashed struct{}
 )
 
-func (resolved) IgnoreDeadLetterLogging()     {}
-func (seeded[K, V]) IgnoreDeadLetterLogging() {}
-func (loaded[K, V]) IgnoreDeadLetterLogging() {}
-func (left[K, V]) IgnoreDeadLetterLogging()   {}
-func (refreshDue) IgnoreDeadLetterLogging()   {}
+func (*resolved) IgnoreDeadLetterLogging()     {}
+func (*seeded[K, V]) IgnoreDeadLetterLogging() {}
+func (*loaded[K, V]) IgnoreDeadLetterLogging() {}
+func (*left[K, V]) IgnoreDeadLetterLogging()   {}
+func (refreshDue) IgnoreDeadLetterLogging()    {}
+func (crashed) IgnoreDeadLetterLogging()       {}

@@ -8,7 +8,8 @@ import (
 
 // Option sets one field of a [Config]. Options cascade, and a later one wins: the
 // defaults, those given to [New], those given to [Bucket.With], and those that
-// [OptionsFunc] returns at the start. A bad value is an [ErrConfig] of the start.
+// [OptionsFunc] returns at the start. A bad value is an [ErrConfig] of the start. An
+// Option is applied in the actor's turn and must not block.
 type Option func(*Config)
 
 // File names the file that holds the bucket while its process is down. It cannot
@@ -47,7 +48,7 @@ func MaxConcurrentLoads(n int) Option { return func(c *Config) { c.MaxConcurrent
 
 // MaxWaiting bounds how many callers wait: for the bucket to start, for a load to
 // begin, or in company for one that runs. The default is [DefaultMaxWaiting]. One
-// more gets [ErrBusy] at once.
+// more gets [ErrBusy] at once. A FetchMany counts once for each key that it waits for.
 func MaxWaiting(n int) Option { return func(c *Config) { c.MaxWaiting = n } }
 
 // RefreshConcurrency bounds how many of the loads that run at a time belong to a
@@ -62,12 +63,14 @@ func RefreshRate(perSecond float64) Option { return func(c *Config) { c.RefreshR
 // default is [DefaultBatchSize].
 func BatchSize(n int) Option { return func(c *Config) { c.BatchSize = n } }
 
-// Logger sets where the bucket logs; the default is logrus' standard logger.
+// Logger sets where the bucket logs; the default is logrus' standard logger. Its hooks run
+// in the actor's turn: they must not block, nor wait for the bucket. A panic of theirs is
+// caught.
 func Logger(logger logrus.FieldLogger) Option { return func(c *Config) { c.Logger = logger } }
 
 // OptionsFunc sets a function that returns more options at the start, for what is
-// known only then. It is called once a start; an error or a panic of it is an
-// [ErrConfig] of the start.
+// known only then. It is called once a start, under InitTimeout; an error or a panic of it
+// is an [ErrConfig] of the start. It cannot mend a bad value that it finds.
 func OptionsFunc(f func() ([]Option, error)) Option {
 	return func(c *Config) { c.OptionsFunc = f }
 }

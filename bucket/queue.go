@@ -1,5 +1,7 @@
 package bucket
 
+import "slices"
+
 // queue is first in, first out.
 type queue[T any] struct {
 	items []T
@@ -9,6 +11,12 @@ type queue[T any] struct {
 func (q *queue[T]) size() int { return len(q.items) - q.head }
 
 func (q *queue[T]) push(item T) { q.items = append(q.items, item) }
+
+// keep throws out every item that is not wanted.
+func (q *queue[T]) keep(wanted func(T) bool) {
+	q.items = slices.DeleteFunc(q.items[q.head:], func(item T) bool { return !wanted(item) })
+	q.head = 0
+}
 
 // pop takes the oldest item out; the queue must not be empty.
 func (q *queue[T]) pop() T {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
+	"github.com/sirupsen/logrus"
 
 	"github.com/dataworker-go/dataworker/actor"
 )
@@ -55,10 +56,14 @@ func (f *refresher) set(ctx protoactor.Context, due time.Time) {
 		actor.Tick{Incarnation: f.incarnation, Message: struck{}})
 }
 
+// longestPause keeps the arithmetic of a pause that is meant to be for ever from
+// overflowing.
+const longestPause = 100 * 365 * 24 * time.Hour
+
 // pause is how long to wait for the next refresh.
 func (c *Config) pause() time.Duration {
 	spread := 1 + c.Jitter*(2*rand.Float64()-1)
-	return time.Duration(float64(c.RefreshEvery) * spread)
+	return time.Duration(min(float64(c.RefreshEvery)*spread, float64(longestPause)))
 }
 
 func (c *Config) refreshes() bool { return c.RefreshEvery > 0 && c.CacheEnabled }
@@ -70,16 +75,24 @@ const clockRetry = time.Second
 // silence, so a failure is tried again for ever.
 func (a *bucketActor[K, V]) spawnClock(ctx protoactor.Context) {
 	r := a.run
-	if !r.config.Load().refreshes() {
+	if !r.config.Load().refreshes() || r.clockRuns() {
 		return
 	}
 	clock, err := actor.Spawn(ctx, "refresher", newRefresher(r.nextDue))
 	if err != nil {
-		r.log().WithError(err).Error("no refresher; trying again")
+		r.log(func(log logrus.FieldLogger) { log.WithError(err).Error("no refresher; trying again") })
 		a.respawnClock()
 		return
 	}
 	r.clock = clock
+}
+
+func (r *run[K, V]) clockRuns() bool {
+	if r.clock == nil {
+		return false
+	}
+	_, alive := r.system.ProcessRegistry.Get(r.clock)
+	return alive
 }
 
 // clockStopped replaces a refresher that its supervision has given up.
@@ -87,7 +100,7 @@ func (a *bucketActor[K, V]) clockStopped(ctx protoactor.Context, msg *protoactor
 	if a.run == nil || a.restarting || a.run.phase() != phaseReady || !msg.Who.Equal(a.run.clock) {
 		return
 	}
-	a.run.log().Error("the refresher stopped; replacing it")
+	a.run.log(func(log logrus.FieldLogger) { log.Error("the refresher stopped; replacing it") })
 	a.respawnClock()
 }
 
@@ -98,11 +111,25 @@ func (a *bucketActor[K, V]) respawnClock() {
 	r.respawns = actor.After(r.system, r.self, clockRetry, actor.Tick{Incarnation: r.incarnation, Message: respawn{}})
 }
 
+// clockStruck starts the refresh that is due. One word too many comes when the bucket
+// crashes in that very moment: the next incarnation's refresher finds the refresh due
+// as well.
+func (r *run[K, V]) clockStruck() {
+	if r.sweep == nil && time.Now().Before(r.nextDue) {
+		r.tellClock()
+		return
+	}
+	r.refresh(nil)
+}
+
 // setClock sets the time of the next refresh, counted from the end of the last.
 func (r *run[K, V]) setClock(ended time.Time) {
-	config := r.config.Load()
-	r.nextDue = ended.Add(config.pause())
-	if config.refreshes() && r.clock != nil {
-		r.system.Root.Send(r.clock, setClock{r.nextDue})
+	r.nextDue = ended.Add(r.config.Load().pause())
+	r.tellClock()
+}
+
+func (r *run[K, V]) tellClock() {
+	if r.clock != nil {
+		r.send(r.clock, setClock{r.nextDue})
 	}
 }

@@ -12,7 +12,7 @@ type Report struct {
 	Generation uint64
 
 	Loaded    int // values that the source gave, equal to the old ones or not
-	Unchanged int // keys whose value stayed: equal, or loader.ErrUnchanged
+	Unchanged int // keys whose value stayed: equal (pointers by what they point to), or loader.ErrUnchanged
 	Added     int // keys that the bucket did not hold, brought by a related load
 	Changed   int // keys with another value than before
 	Removed   int // keys that the source no longer has

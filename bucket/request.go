@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"slices"
 	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
@@ -17,34 +18,77 @@ func (r *run[K, V]) request(msg any, sender *protoactor.PID) {
 	case *ask[K, V]:
 		r.serve(msg)
 	case Fetch:
-		r.serveMessage(msg.Key, nil, sender, ask[K, V]{op: opFetch, noSave: msg.NoSave})
+		if !r.serveHit(msg.Key, sender) {
+			r.serveMessage(msg.Key, nil, &ask[K, V]{op: opFetch, noSave: msg.NoSave, sender: sender})
+		}
 	case Get:
-		r.serveMessage(msg.Key, nil, sender, ask[K, V]{op: opFetch, private: true})
+		if !r.serveHit(msg.Key, sender) {
+			r.serveMessage(msg.Key, nil, &ask[K, V]{op: opFetch, private: true, sender: sender})
+		}
 	case Set:
-		r.serveMessage(msg.Key, &msg.Value, sender, ask[K, V]{op: opSet})
+		r.serveMessage(msg.Key, &msg.Value, &ask[K, V]{op: opSet, sender: sender})
 	case Delete:
-		r.serveMessage(msg.Key, nil, sender, ask[K, V]{op: opDelete})
+		r.serveMessage(msg.Key, nil, &ask[K, V]{op: opDelete, sender: sender})
 	case Refresh:
 		r.serve(&ask[K, V]{op: opRefresh, sender: sender, run: r})
 	case Keys:
-		if sender != nil {
-			r.system.Root.Send(sender, r.keyList())
-		}
+		r.send(sender, r.keyList())
 	}
 }
 
 func (r *run[K, V]) hold(request heldRequest) {
-	if config := r.config.Load(); config != nil && len(r.held) >= config.MaxWaiting {
+	most := DefaultMaxWaiting // until the options are known
+	if config := r.config.Load(); config != nil {
+		most = config.MaxWaiting
+	}
+	if waiting := len(r.held) - r.heldGone; waiting >= most {
 		r.counters.busy.Add(1)
-		r.refuse(request, r.bucket.errorf("%w (%d) for it to start: raise MaxWaiting, or ask less", ErrBusy, len(r.held)))
+		r.refuse(request, r.bucket.errorf("%w (%d) for it to start: raise MaxWaiting, or ask less", ErrBusy, waiting))
 		return
 	}
 	r.held = append(r.held, request)
 }
 
+// release gives up the place of a caller who has left while the bucket starts.
+func (r *run[K, V]) release() {
+	r.heldGone++
+	if 2*r.heldGone < len(r.held) {
+		return
+	}
+	r.held = slices.DeleteFunc(r.held, func(request heldRequest) bool {
+		a, typed := request.msg.(*ask[K, V])
+		return typed && a.answered
+	})
+	r.heldGone = 0
+}
+
+// serveHeld serves what came before the bucket was ready, one at a time, so that a
+// crash in between loses none.
+func (r *run[K, V]) serveHeld() {
+	for len(r.held) > 0 {
+		request := r.held[0]
+		r.held = r.held[1:]
+		r.request(request.msg, request.sender)
+	}
+	r.held = nil
+}
+
+// serveHit answers at once for a key that is held: most messages end here.
+func (r *run[K, V]) serveHit(key any, sender *protoactor.PID) bool {
+	typed, ok := key.(K)
+	if !ok || sender == nil {
+		return false
+	}
+	value, ok := r.bucket.hit(typed)
+	if ok {
+		r.send(sender, Found{Value: value})
+	}
+	return ok
+}
+
 // serveMessage gives a message its types, and serves it.
-func (r *run[K, V]) serveMessage(key any, value *any, sender *protoactor.PID, a ask[K, V]) {
-	a.run, a.sender = r, sender
+func (r *run[K, V]) serveMessage(key any, value *any, a *ask[K, V]) {
+	a.run = r
 	var err error
 	if a.key, err = asKey[K](key); err == nil {
 		err = r.bucket.keys.check(a.key)
@@ -53,12 +97,10 @@ func (r *run[K, V]) serveMessage(key any, value *any, sender *protoactor.PID, a 
 		a.value, err = asValue[V](*value)
 	}
 	if err != nil {
-		if sender != nil {
-			r.system.Root.Send(sender, Failed{r.bucket.errorf("%w", err)})
-		}
+		r.send(a.sender, Failed{r.bucket.errorf("%w", err)})
 		return
 	}
-	r.serve(&a)
+	r.serve(a)
 }
 
 func (r *run[K, V]) serve(a *ask[K, V]) {
@@ -86,7 +128,7 @@ func (r *run[K, V]) fetch(a *ask[K, V]) {
 		return
 	}
 	held, ok := r.table.get(a.key)
-	if ok && (!a.terms.limited || time.Since(time.Unix(0, held.loadedAt)) <= a.terms.maxAge) {
+	if ok && a.terms.accept(held.loadedAt, time.Now()) {
 		r.table.hits.Inc()
 		a.reply(answer[V]{value: held.value})
 		return

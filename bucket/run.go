@@ -34,9 +34,10 @@ type run[K comparable, V any] struct {
 
 	// For any goroutine.
 	state    atomic.Int32
-	config   atomic.Pointer[Config] // nil until the options are resolved
-	reason   atomic.Pointer[error]  // why the run is over, or will be
-	over     chan struct{}          // closed when it is
+	config   atomic.Pointer[Config]             // nil until the options are resolved
+	logger   atomic.Pointer[logrus.FieldLogger] // known earlier than the rest
+	reason   atomic.Pointer[error]              // why the run is over, or will be
+	over     chan struct{}                      // closed when it is
 	counters counters
 	vitals   atomic.Pointer[vitals]
 
@@ -47,18 +48,21 @@ type run[K comparable, V any] struct {
 	crash       error           // the panic for which the restart is awaited
 
 	starting  bool          // OptionsFunc or Init is at work
+	step      int           // counts them; their notes carry it
 	spawnedAt time.Time     // for the log
 	held      []heldRequest // what came before the bucket was ready
+	heldGone  int           // those of them who have left
 
 	flights  map[K]*flight[K, V]
 	queue    queue[*flight[K, V]] // waiting for a slot
 	flying   int                  // slots in use
 	parked   int                  // callers in a flight's crowds
-	touched  map[K]uint64         // when a key was last written; see overtaken
-	touches  uint64
-	pruneAt  int          // when touched is that large
-	sweep    *sweep[K, V] // the full refresh under way
-	nextDue  time.Time    // of the next one
+	dropped  int                  // flights in the queue that nobody wants any more
+	now      uint64               // counts writes and the beginnings of loads
+	written  map[K]uint64         // how old what a key holds is at least; see overtaken
+	pruneAt  int                  // when written is that large
+	sweep    *sweep[K, V]         // the full refresh under way
+	nextDue  time.Time            // of the next one
 	clock    *protoactor.PID
 	respawns *actor.Timer
 }
@@ -84,7 +88,7 @@ func newRun[K comparable, V any](b *Bucket[K, V], system *protoactor.ActorSystem
 		over:      make(chan struct{}),
 		spawnedAt: time.Now(),
 		flights:   make(map[K]*flight[K, V]),
-		touched:   make(map[K]uint64),
+		written:   make(map[K]uint64),
 		pruneAt:   minPrune,
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
@@ -105,9 +109,31 @@ func (r *run[K, V]) why() error {
 
 var errStopped = fmt.Errorf("%w (%w): start it again to use it", ErrStopped, ErrNotRunning)
 
-// tell puts a note into the actor's mailbox, from any goroutine. A note for an
-// actor that is gone is dropped.
-func (r *run[K, V]) tell(note any) { r.system.Root.Send(r.self, note) }
+// tell puts a note into the actor's mailbox, from any goroutine. A note for an actor
+// that is gone is dropped.
+func (r *run[K, V]) tell(note any) {
+	if r.phase() != phaseOver {
+		r.send(r.self, note)
+	}
+}
+
+// send gives an actor a message, if it lives. A dead letter would be published in this
+// very call, and a subscriber that panics, or calls runtime.Goexit, would cost those who
+// are answered next their answers.
+func (r *run[K, V]) send(to *protoactor.PID, msg any) {
+	if to == nil {
+		return
+	}
+	if _, alive := r.system.ProcessRegistry.Get(to); !alive {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			r.log(func(log logrus.FieldLogger) { log.Errorf("a subscriber of the event stream panicked: %v", p) })
+		}
+	}()
+	r.system.Root.Send(to, msg)
+}
 
 // post puts a typed question into the mailbox. Past the look into the registry the
 // mailbox answers, whatever happens to the actor.
@@ -120,60 +146,92 @@ func (r *run[K, V]) post(a *ask[K, V]) error {
 	return nil
 }
 
-func (r *run[K, V]) log() logrus.FieldLogger {
+// log gives the bucket's logger to write. A logger with its hooks is the user's, and no
+// reason to crash.
+func (r *run[K, V]) log(write func(logrus.FieldLogger)) {
 	logger := logrus.FieldLogger(logrus.StandardLogger())
-	if config := r.config.Load(); config != nil {
-		logger = config.Logger
+	if known := r.logger.Load(); known != nil {
+		logger = *known
 	}
-	return logger.WithField("bucket", r.bucket.name)
+	logSafely(logger, func(log logrus.FieldLogger) { write(log.WithField("bucket", r.bucket.name)) })
+}
+
+func logSafely(logger logrus.FieldLogger, write func(logrus.FieldLogger)) {
+	defer func() { _ = recover() }()
+	write(logger)
 }
 
 // end answers everybody who waits and lets go of the table. Callbacks at work see
 // their context end; nobody waits for them.
 func (r *run[K, V]) end(reason error) {
-	if r.phase() == phaseOver {
-		return
+	if r.phase() != phaseOver {
+		r.reason.Store(&reason)
+		r.state.Store(int32(phaseOver))
+		if r.table != nil {
+			r.bucket.table.CompareAndSwap(r.table, nil)
+		}
+		r.cancel(reason)
+		r.respawns.Stop()
 	}
-	r.reason.Store(&reason)
-	r.state.Store(int32(phaseOver))
-	if r.table != nil {
-		r.bucket.table.CompareAndSwap(r.table, nil)
-	}
-	r.cancel(reason)
-	r.respawns.Stop()
-
-	err := r.bucket.errorf("%w", reason)
-	for _, request := range r.held {
-		r.refuse(request, err)
-	}
-	r.held = nil
-	for _, f := range r.flights {
-		f.waiters.dismiss(answer[V]{err: err})
-		f.next.dismiss(answer[V]{err: err})
-	}
-	if r.sweep != nil {
-		r.sweep.askers.dismiss(answer[V]{err: err})
-		r.sweep.pace.Stop()
-		r.sweep = nil
-	}
+	r.dismissAll(r.bucket.errorf("%w", r.why()))
 }
 
-// close is the last step, when the actor has stopped: the bucket can be started
-// again.
+// dismissAll answers everybody who waits for anything. If it is cut short, it can be called
+// again for the rest.
+func (r *run[K, V]) dismissAll(err error) {
+	for len(r.held) > 0 {
+		request := r.held[0]
+		r.held = r.held[1:]
+		r.refuse(request, err)
+	}
+	for _, f := range r.flights {
+		if f.launched && !f.landed {
+			r.giveUp(f) // it has been cancelled; one that returns is counted out
+		}
+		r.dismiss(&f.waiters, answer[V]{err: err})
+		r.dismiss(&f.next, answer[V]{err: err})
+	}
+	if s := r.sweep; s != nil {
+		s.pace.Stop()
+		s.askers.dismiss(answer[V]{err: err})
+	}
+	r.sweep = nil
+}
+
+// close is the last step, when the actor has stopped: the bucket can be started again.
+// The bucket remembers the run until then, for its statistics, but not its data.
 func (r *run[K, V]) close() {
 	r.end(errStopped)
 	if r.claimed != nil {
 		r.system.ProcessRegistry.Remove(r.claimed)
 	}
+	r.table, r.flights, r.written, r.queue = nil, nil, nil, queue[*flight[K, V]]{}
 	close(r.over)
+}
+
+func (r *run[K, V]) closed() bool {
+	select {
+	case <-r.over:
+		return true
+	default:
+		return false
+	}
 }
 
 func (r *run[K, V]) refuse(request heldRequest, err error) {
 	if a, ok := request.msg.(*ask[K, V]); ok {
 		a.reply(answer[V]{err: err})
-	} else if request.sender != nil {
-		r.system.Root.Send(request.sender, Failed{err})
+		return
 	}
+	r.send(request.sender, refusal(request.msg, err))
+}
+
+// refusal is the answer to a message that cannot be served: a Get hides the reason.
+func refusal(msg any, err error) any {
+	if _, private := msg.(Get); private {
+		return Missing{}
+	}
+	return Failed{err}
 }
 
 // nameClaim holds a bucket's name in the actor system, so that a second one of the

@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
@@ -21,10 +22,9 @@ import (
 // A step that is not needed is left out. What callers ask meanwhile is held.
 
 func (a *bucketActor[K, V]) started(ctx protoactor.Context) {
-	r := a.bucket.run.Load()
-	if r == nil || r.self != ctx.Self() {
-		a.report(a.bucket.errorf("%w as %v: stop that one first, or declare another bucket", ErrAlreadyRunning, a.bucket.PID()))
-		ctx.Stop(ctx.Self())
+	r := a.own(ctx)
+	if r == nil {
+		a.declineSecond(ctx)
 		return
 	}
 	a.run = r
@@ -34,12 +34,7 @@ func (a *bucketActor[K, V]) started(ctx protoactor.Context) {
 	r.incarnation = actor.NewIncarnation()
 	r.crash = nil
 
-	switch r.phase() {
-	case phaseStarting:
-		a.start(ctx)
-	case phaseReady:
-		a.resume(ctx)
-	}
+	a.carryOn(ctx)
 }
 
 func (a *bucketActor[K, V]) start(ctx protoactor.Context) {
@@ -47,6 +42,9 @@ func (a *bucketActor[K, V]) start(ctx protoactor.Context) {
 		return // an earlier incarnation has begun; the note will reach this one
 	}
 	config, err := a.bucket.staticConfig(a.options)
+	if config.Logger != nil {
+		a.run.logger.Store(&config.Logger)
+	}
 	if err != nil {
 		a.decline(ctx, err)
 		return
@@ -57,16 +55,16 @@ func (a *bucketActor[K, V]) start(ctx protoactor.Context) {
 	}
 
 	r := a.run
-	r.starting = true
+	step := r.takeStep()
 	loader.Go(r.ctx, config.InitTimeout,
 		func(context.Context) ([]Option, error) { return config.OptionsFunc() },
 		func(options []Option, err error) {
-			r.tell(resolved{run: r, config: config, options: options, err: err})
+			r.tell(&resolved{run: r, config: config, options: options, err: err, step: step})
 		})
 }
 
-func (a *bucketActor[K, V]) resolved(ctx protoactor.Context, note resolved) {
-	if note.run != any(a.run) || a.run.phase() != phaseStarting {
+func (a *bucketActor[K, V]) resolved(ctx protoactor.Context, note *resolved) {
+	if note.run != any(a.run) || note.step != a.run.step || a.run.phase() != phaseStarting {
 		return
 	}
 	a.run.starting = false
@@ -81,6 +79,7 @@ func (a *bucketActor[K, V]) resolved(ctx protoactor.Context, note resolved) {
 func (a *bucketActor[K, V]) configured(ctx protoactor.Context, config Config) {
 	r := a.run
 	r.config.Store(&config)
+	r.logger.Store(&config.Logger)
 	if err := r.claimName(); err != nil {
 		a.decline(ctx, a.bucket.errorf("%w", err))
 		return
@@ -91,7 +90,7 @@ func (a *bucketActor[K, V]) configured(ctx protoactor.Context, config Config) {
 		return
 	}
 
-	r.starting = true
+	step := r.takeStep()
 	loader.Go(r.ctx, config.InitTimeout,
 		func(ctx context.Context) (seed[K, V], error) {
 			values, err := init.Init(ctx)
@@ -99,9 +98,16 @@ func (a *bucketActor[K, V]) configured(ctx protoactor.Context, config Config) {
 			if err != nil && loader.IsVeto(err) {
 				return seed[K, V]{veto: err}, nil
 			}
-			return seed[K, V]{values: values}, err
+			return seed[K, V]{values: maps.Clone(values)}, err // the map is the user's
 		},
-		func(s seed[K, V], err error) { r.tell(seeded[K, V]{run: r, seed: s, err: err}) })
+		func(s seed[K, V], err error) { r.tell(&seeded[K, V]{run: r, seed: s, err: err, step: step}) })
+}
+
+// takeStep says that a callback of the start is at work.
+func (r *run[K, V]) takeStep() (step int) {
+	r.starting = true
+	r.step++
+	return r.step
 }
 
 // seed is what Init gave.
@@ -110,9 +116,9 @@ type seed[K comparable, V any] struct {
 	veto   error
 }
 
-func (a *bucketActor[K, V]) seeded(ctx protoactor.Context, note seeded[K, V]) {
+func (a *bucketActor[K, V]) seeded(ctx protoactor.Context, note *seeded[K, V]) {
 	r := a.run
-	if note.run != r || r.phase() != phaseStarting {
+	if note.run != r || note.step != r.step || r.phase() != phaseStarting {
 		return
 	}
 	r.starting = false
@@ -121,7 +127,9 @@ func (a *bucketActor[K, V]) seeded(ctx protoactor.Context, note seeded[K, V]) {
 		return
 	}
 	if note.err != nil {
-		r.log().WithError(safeError{note.err}).Warn("Init failed; the bucket starts without a seed")
+		r.log(func(log logrus.FieldLogger) {
+			log.WithError(safeError{note.err}).Warn("Init failed; the bucket starts without a seed")
+		})
 		r.changeVitals(func(v *vitals) { v.initFailed = note.err })
 	}
 	a.ready(ctx, note.seed.values)
@@ -137,32 +145,57 @@ func (a *bucketActor[K, V]) ready(ctx protoactor.Context, seed map[K]V) {
 		}
 	}
 	r.changeVitals(func(v *vitals) { v.generation, v.readyAt, v.completedAt = 1, now, now })
+	r.nextDue = now.Add(config.pause())
 	r.state.Store(int32(phaseReady))
 	a.bucket.table.Store(r.table)
-	a.report(nil)
-	r.log().WithFields(logrus.Fields{"entries": r.table.len(), "took": now.Sub(r.spawnedAt)}).Info("bucket is ready")
-
-	r.nextDue = now.Add(config.pause())
 	a.spawnClock(ctx)
-	held := r.held
-	r.held = nil
-	for _, request := range held {
-		r.request(request.msg, request.sender)
+	r.log(func(log logrus.FieldLogger) {
+		log.WithFields(logrus.Fields{"entries": r.table.len(), "took": now.Sub(r.spawnedAt).Round(time.Microsecond)}).Info("bucket is ready")
+	})
+	a.report(nil)
+	r.serveHeld()
+}
+
+// carryOn takes up what a crash may have interrupted: the start, or the loads in flight, the
+// refresh under way and the clock. It does no harm if nothing was.
+func (a *bucketActor[K, V]) carryOn(ctx protoactor.Context) {
+	if a.run == nil { // it crashed on its Started, and was resumed
+		a.started(ctx)
+		return
+	}
+	r := a.run
+	r.crash = nil
+	switch r.phase() {
+	case phaseStarting:
+		a.start(ctx)
+	case phaseReady:
+		a.spawnClock(ctx)
+		r.serveHeld()
+		r.launch()
+		r.advance()
+		r.tellClock()
+		a.report(nil)
 	}
 }
 
-// resume goes on after a crash: with the table, the loads in flight and the
-// refresh under way.
-func (a *bucketActor[K, V]) resume(ctx protoactor.Context) {
-	a.spawnClock(ctx)
-	a.run.launch()
-	a.run.advance()
+// declineSecond ends an actor whose bucket has another one.
+func (a *bucketActor[K, V]) declineSecond(ctx protoactor.Context) {
+	other := "another actor"
+	if pid := a.bucket.PID(); pid != nil {
+		other = pid.Id
+	}
+	err := a.bucket.errorf("%w, as %s: stop that one first, or declare another bucket", ErrAlreadyRunning, other)
+	if config, _ := a.bucket.staticConfig(a.options); config.Logger != nil {
+		logSafely(config.Logger, func(log logrus.FieldLogger) { log.Error(err) })
+	}
+	a.report(err)
+	ctx.Stop(ctx.Self())
 }
 
 // decline ends a start that cannot succeed. The bucket's starter and everybody who
 // waits get the reason.
 func (a *bucketActor[K, V]) decline(ctx protoactor.Context, err error) {
-	a.run.log().WithError(safeError{err}).Error("bucket does not start")
+	a.run.log(func(log logrus.FieldLogger) { log.WithError(safeError{err}).Error("bucket does not start") })
 	a.run.end(fmt.Errorf("%w: its start failed: %w", ErrNotRunning, err))
 	a.report(err)
 	ctx.Stop(ctx.Self())

@@ -13,6 +13,10 @@ type Stats struct {
 	Entries int // keys held now
 	Running int // loads at work now
 
+	// Abandoned counts the calls of the loader that were given up at their time-out and
+	// have not returned since: each holds a goroutine.
+	Abandoned int
+
 	Hits      int64 // Fetches and Gets answered from the table
 	Misses    int64 // those that the table could not answer
 	Coalesced int64 // callers who joined a load that others had asked for
@@ -29,6 +33,7 @@ type Stats struct {
 	Deletes  int64 // Deletes carried out
 	Restarts int64 // panics of the bucket's actor that it came back from
 
+	Generation  uint64    // of the state that readers see: 1 for the seed, one more with each full refresh
 	Refreshes   int64     // full refreshes that have ended
 	LastRefresh Report    // of the last of them
 	ReadyAt     time.Time // when the bucket could first be read; zero before
@@ -44,7 +49,6 @@ func (b *Bucket[K, V]) Stats() Stats {
 	c, v := &r.counters, r.vitals.Load()
 	s := Stats{
 		Entries:      b.Len(),
-		Running:      int(c.running()),
 		Hits:         c.hits.Value(),
 		Misses:       c.misses.Load(),
 		Coalesced:    c.coalesced.Load(),
@@ -58,10 +62,15 @@ func (b *Bucket[K, V]) Stats() Stats {
 		Sets:         c.sets.Load(),
 		Deletes:      c.deletes.Load(),
 		Restarts:     c.restarts.Load(),
+		Generation:   v.generation,
 		Refreshes:    v.refreshes,
 		LastRefresh:  v.last,
 		ReadyAt:      v.readyAt,
 	}
+	if r.phase() != phaseOver {
+		s.Running = int(c.running())
+	}
+	s.Abandoned = int(c.abandoned.Load())
 	return s
 }
 
@@ -72,7 +81,9 @@ type counters struct {
 	hits *xsync.Counter
 
 	misses, coalesced, busy                          atomic.Int64
-	loads, landings                                  atomic.Int64
+	loads, landings, abandoned                       atomic.Int64
+	failedInARow                                     atomic.Int64 // loads
+	lastFailure                                      atomic.Pointer[loadFailure]
 	loadFailures, loadPanics, loadTimeouts, notFound atomic.Int64
 	loadTime                                         atomic.Int64 // nanoseconds
 	sets, deletes, restarts                          atomic.Int64
@@ -83,11 +94,20 @@ func (c *counters) running() int64 {
 	return c.loads.Load() - landings
 }
 
-func (c *counters) countFailure(kind failureKind) {
+// loadFailure is the last load that failed.
+type loadFailure struct {
+	err error
+	at  time.Time
+}
+
+func (c *counters) countFailure(kind failureKind, err error) {
 	if kind == notFound {
 		c.notFound.Add(1)
+		c.failedInARow.Store(0)
 		return
 	}
+	c.lastFailure.Store(&loadFailure{err, time.Now()})
+	c.failedInARow.Add(1)
 	c.loadFailures.Add(1)
 	switch kind {
 	case panicked:

@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -73,7 +74,7 @@ func (r *run[K, V]) advance() {
 	config := r.config.Load()
 	for s.flying < config.RefreshConcurrency && len(s.keys) > 0 {
 		key := s.keys[0]
-		if r.settled(s, key) {
+		if r.spared(s, key) {
 			s.keys = s.keys[1:]
 			continue
 		}
@@ -82,12 +83,7 @@ func (r *run[K, V]) advance() {
 		}
 		s.keys = s.keys[1:]
 
-		f := r.flights[key]
-		if f == nil {
-			f = r.newFlight(key, true)
-		}
-		f.again = f.again || !f.launched
-		f.save, f.sweep = true, s
+		r.board(s, key)
 		s.flying++
 	}
 	r.launch()
@@ -96,9 +92,40 @@ func (r *run[K, V]) advance() {
 	}
 }
 
-// settled says whether key needs no load of its own: a related load brought it, or it
+// board puts a key of the sweep on a flight: on the one that is under way, on the one after
+// it if that has gone stale, or on a new one.
+func (r *run[K, V]) board(s *sweep[K, V], key K) {
+	f := r.flights[key]
+	switch {
+	case f == nil:
+		f = r.newFlight(key, true)
+	case f.stale:
+		f.nextSweep, f.nextAgain = s, true
+		return
+	case !f.launched:
+		f.again = true
+	}
+	f.save, f.sweep = true, s
+}
+
+// disembark takes a key that was deleted off the sweep, unless its load is under way: the
+// sweep loads again what is held, and must not bring it back.
+func (r *run[K, V]) disembark(f *flight[K, V]) {
+	if s := f.nextSweep; s != nil {
+		f.nextSweep = nil
+		s.flying--
+	}
+	if s := f.sweep; s != nil && !f.launched {
+		f.sweep = nil
+		s.flying--
+		f.save = slices.ContainsFunc(f.waiters.asks, func(a *ask[K, V]) bool { return !a.noSave })
+		r.dropIdle(f)
+	}
+}
+
+// spared says whether key needs no load of its own: a related load brought it, or it
 // was deleted after the sweep began.
-func (r *run[K, V]) settled(s *sweep[K, V], key K) bool {
+func (r *run[K, V]) spared(s *sweep[K, V], key K) bool {
 	_, done := s.done[key]
 	_, held := r.table.get(key)
 	return done || !held
@@ -135,34 +162,40 @@ func (r *run[K, V]) finish(s *sweep[K, V]) {
 	r.sweep = nil
 	report := s.report
 	report.Took = now.Sub(s.began)
-	complete := report.Failed == 0 || report.Loaded+report.Unchanged+report.Removed > 0
+	answered := report.Loaded+report.Unchanged+report.Removed > 0
 	r.changeVitals(func(v *vitals) {
 		v.generation++
 		report.Generation = v.generation
 		v.refreshes++
 		v.last = report
-		if complete {
-			v.completedAt, v.initFailed = now, nil
+		if answered {
+			v.initFailed = nil
+		}
+		if answered || report.Failed == 0 {
+			v.completedAt = now
 		}
 	})
 
-	r.logSweep(report)
-	s.askers.dismiss(answer[V]{report: &report})
 	r.setClock(now)
+	defer s.askers.dismiss(answer[V]{report: &report}) // last: who hears of it finds it logged and published
+	r.logSweep(report)
 	if err := actor.Publish(r.system, Refreshed{Bucket: r.bucket.name, Report: report}); err != nil {
-		r.log().WithError(err).Error("a subscriber of the event stream panicked")
+		r.log(func(log logrus.FieldLogger) { log.WithError(err).Error("a subscriber of the event stream panicked") })
 	}
 }
 
 // logSweep writes one line for a refresh, however many keys failed.
 func (r *run[K, V]) logSweep(report Report) {
-	log := r.log().WithFields(logrus.Fields{
-		"loaded": report.Loaded, "unchanged": report.Unchanged, "added": report.Added,
-		"changed": report.Changed, "removed": report.Removed, "failed": report.Failed, "took": report.Took,
+	r.log(func(log logrus.FieldLogger) {
+		log = log.WithFields(logrus.Fields{
+			"loaded": report.Loaded, "unchanged": report.Unchanged, "added": report.Added,
+			"changed": report.Changed, "removed": report.Removed, "failed": report.Failed,
+			"took": report.Took.Round(time.Microsecond),
+		})
+		if report.Failed > 0 {
+			log.WithError(report.Failures[0]).Warn("refreshed; keys that failed keep their values")
+			return
+		}
+		log.Info("refreshed")
 	})
-	if report.Failed > 0 {
-		log.WithError(report.Failures[0]).Warn("refreshed; keys that failed keep their values")
-		return
-	}
-	log.Info("refreshed")
 }

@@ -14,7 +14,8 @@ func (r *run[K, V]) set(a *ask[K, V]) {
 	if f := r.flights[a.key]; f != nil {
 		f.stale = f.launched
 		got := answer[V]{value: a.value}
-		r.parked -= f.waiters.dismiss(got) + f.next.dismiss(got)
+		r.dismiss(&f.waiters, got)
+		r.dismiss(&f.next, got)
 		r.dropIdle(f)
 	}
 	a.reply(answer[V]{})
@@ -23,47 +24,58 @@ func (r *run[K, V]) set(a *ask[K, V]) {
 // delete removes a key. A load that is under way began before, so it is not saved.
 func (r *run[K, V]) delete(a *ask[K, V]) {
 	r.counters.deletes.Add(1)
-	r.remove(a.key)
+	r.table.remove(a.key)
 	r.touch(a.key)
 	if f := r.flights[a.key]; f != nil {
 		f.stale = f.launched
+		r.disembark(f)
 	}
 	a.reply(answer[V]{})
+	r.advance()
 }
 
-func (r *run[K, V]) remove(key K) { r.table.remove(key) }
-
-// touch remembers when a key was written, for as long as a load is under way that
-// began before and may bring the key as a related one.
+// touch marks a key as written by a caller, now.
 func (r *run[K, V]) touch(key K) {
-	r.touches++
+	r.now++
+	r.mark(key, r.now)
+}
+
+// mark remembers how old what a key holds is: as old as the write, or as the beginning of
+// the load that brought it. It is for loads under way that began before and may bring the
+// key as a related one:
+//
+//	load of a   begins                         brings a and b   <- b is older than what is held
+//	load of b             begins  brings b
+//
+// A load without relations brings its own key only, and the flight knows if it is stale.
+func (r *run[K, V]) mark(key K, at uint64) {
 	if r.bucket.companions.RelatedLoader == nil {
-		return // a load brings its own key only, and the flight knows if it is stale
-	}
-	if r.flying == 0 {
-		clear(r.touched)
 		return
 	}
-	r.touched[key] = r.touches
-	if len(r.touched) >= r.pruneAt {
-		r.pruneTouched()
+	if r.flying == 0 { // loads to come are younger than all that is written
+		clear(r.written)
+		return
+	}
+	r.written[key] = at
+	if len(r.written) >= r.pruneAt {
+		r.prune()
 	}
 }
 
-// pruneTouched forgets the writes that are older than every load under way.
-func (r *run[K, V]) pruneTouched() {
-	oldest := r.touches
+// overtaken says whether what key holds is younger than a load that began at that time.
+func (r *run[K, V]) overtaken(key K, began uint64) bool { return r.written[key] > began }
+
+// minPrune keeps pruning cheap: a map that small is not worth a look at every flight.
+const minPrune = 1024
+
+// prune forgets the writes that are older than every load under way.
+func (r *run[K, V]) prune() {
+	oldest := r.now
 	for _, f := range r.flights {
 		if f.launched {
 			oldest = min(oldest, f.at)
 		}
 	}
-	maps.DeleteFunc(r.touched, func(_ K, at uint64) bool { return at <= oldest })
-	r.pruneAt = max(minPrune, 2*len(r.touched))
+	maps.DeleteFunc(r.written, func(_ K, at uint64) bool { return at <= oldest })
+	r.pruneAt = max(minPrune, 2*len(r.written))
 }
-
-// minPrune keeps pruning cheap: a map that small is not worth a look at every flight.
-const minPrune = 1024
-
-// overtaken says whether key was written after a load had begun.
-func (r *run[K, V]) overtaken(key K, began uint64) bool { return r.touched[key] > began }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
+	"github.com/sirupsen/logrus"
 
 	"github.com/dataworker-go/dataworker/actor"
 )
@@ -26,7 +27,8 @@ type treeActor struct {
 
 // member is one child.
 type member struct {
-	spec     spec
+	entry    *rollEntry // what the world sees of it
+	spec     *spec
 	pid      *protoactor.PID
 	state    State
 	failures []time.Time // inside the window
@@ -62,7 +64,10 @@ func (reported) IgnoreDeadLetterLogging() {}
 func (a *treeActor) Receive(ctx protoactor.Context) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.supervisor.settings.logger.WithField("stack", string(debug.Stack())).Errorf("supervisor panicked: %v", p)
+			stack := string(debug.Stack())
+			a.supervisor.log(func(logger logrus.FieldLogger) {
+				logger.WithField("stack", stack).Errorf("supervisor panicked: %v", p)
+			})
 			a.answer(ctx.Sender(), fmt.Errorf("supervisor: panic: %v", p))
 		}
 	}()
@@ -71,9 +76,9 @@ func (a *treeActor) Receive(ctx protoactor.Context) {
 	case *protoactor.Started:
 		a.started(ctx)
 	case add:
-		a.add(ctx, msg.spec)
+		a.add(ctx, msg)
 	case remove:
-		a.remove(ctx, msg.name)
+		a.remove(ctx, msg)
 	case reported:
 		a.reported(msg.member, msg.err)
 	case *protoactor.Touched:
@@ -94,8 +99,7 @@ func (a *treeActor) Receive(ctx protoactor.Context) {
 func (a *treeActor) started(ctx protoactor.Context) {
 	t := a.supervisor.tree.Load()
 	if t == nil || t.self != ctx.Self() {
-		a.report(fmt.Errorf("supervisor: it runs already, as %v", a.supervisor.PID()))
-		ctx.Stop(ctx.Self())
+		a.decline(ctx, fmt.Errorf("supervisor: it runs already, as %v", a.supervisor.PID()))
 		return
 	}
 	if t.isOver() { // restarted by its parent: the children are gone, and so is that life
@@ -104,19 +108,31 @@ func (a *treeActor) started(ctx protoactor.Context) {
 	}
 	a.tree = t
 	a.incarnation = actor.NewIncarnation()
-	a.record()
+	a.enroll()
 	if a.supervisor.invalid != nil {
 		t.bootErr = a.supervisor.invalid
 		close(t.booted)
-		a.report(t.bootErr)
-		ctx.Stop(ctx.Self())
+		a.decline(ctx, t.bootErr)
 		return
 	}
 	go t.boot(a.report)
 }
 
+// decline ends a spawn that cannot become a supervisor. Of a spawn by Props nobody else
+// would hear why.
+func (a *treeActor) decline(ctx protoactor.Context, err error) {
+	a.supervisor.log(func(logger logrus.FieldLogger) { logger.WithError(err).Error("supervisor does not start") })
+	a.report(err)
+	ctx.Stop(ctx.Self())
+}
+
 // add spawns a child. The sender is answered when it is ready, or not going to be.
-func (a *treeActor) add(ctx protoactor.Context, spec spec) {
+func (a *treeActor) add(ctx protoactor.Context, msg add) {
+	if msg.tree.isOver() {
+		a.answer(ctx.Sender(), ErrNotRunning) // a child now would be one that nobody stops
+		return
+	}
+	spec := msg.spec
 	if old := a.find(spec.name); old != nil {
 		if old.pid != nil {
 			a.answer(ctx.Sender(), ErrDuplicate)
@@ -125,7 +141,7 @@ func (a *treeActor) add(ctx protoactor.Context, spec spec) {
 		a.drop(old) // stopped or given up: the name is free
 	}
 
-	m := &member{spec: spec, state: Starting, starter: ctx.Sender()}
+	m := &member{entry: &rollEntry{child: spec.child}, spec: spec, state: Starting, starter: ctx.Sender()}
 	props, err := a.propsOf(m)
 	if err == nil {
 		m.pid, err = actor.Spawn(ctx, spec.name, props)
@@ -136,23 +152,34 @@ func (a *treeActor) add(ctx protoactor.Context, spec spec) {
 		return
 	}
 	a.members = append(a.members, m)
-	a.record()
-	if spec.announce == nil {
-		ctx.Request(m.pid, &protoactor.Touch{}) // answered once Started has been handled
-	}
+	m.show()
+	a.enroll()
+	a.touch(m)
 }
 
 func (a *treeActor) propsOf(m *member) (props *protoactor.Props, err error) {
-	if m.spec.announce == nil {
-		return m.spec.props, nil
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: the child panicked: %v", ErrConfig, p)
 		}
 	}()
+	if m.spec.announce == nil {
+		return m.spec.props.Clone(protoactor.WithReceiverMiddleware(a.supervisor.calm)), nil
+	}
 	root, self := a.tree.system.Root, a.tree.self
-	return m.spec.announce(func(err error) { root.Send(self, reported{m, err}) }), nil
+	props = m.spec.announce(func(err error) { root.Send(self, reported{m, err}) })
+	if props == nil {
+		err = fmt.Errorf("%w: its Props are nil", ErrConfig)
+	}
+	return props, err
+}
+
+// touch asks a child that does not report for a sign of life: it answers once Started
+// has been handled.
+func (a *treeActor) touch(m *member) {
+	if m.spec.announce == nil {
+		a.tree.system.Root.RequestWithCustomSender(m.pid, &protoactor.Touch{}, a.tree.self)
+	}
 }
 
 func (a *treeActor) touched(msg *protoactor.Touched) {
@@ -171,28 +198,32 @@ func (a *treeActor) reported(m *member, err error) {
 		m.refusal = err
 		return
 	}
-	a.answer(m.starter, nil)
-	m.starter = nil
 	if m.state == Starting {
 		m.state = Running
 	}
-	a.record()
+	m.show()
 	a.publish(Started{Child: m.spec.name, PID: m.pid})
+	a.answer(m.starter, nil)
+	m.starter = nil
 }
 
 // remove stops a child. The sender is answered when it has stopped.
-func (a *treeActor) remove(ctx protoactor.Context, name string) {
-	m := a.find(name)
+func (a *treeActor) remove(ctx protoactor.Context, msg remove) {
+	if msg.tree.isOver() {
+		a.answer(ctx.Sender(), ErrNotRunning)
+		return
+	}
+	m := a.find(msg.name)
 	switch {
-	case m == nil:
-		a.answer(ctx.Sender(), fmt.Errorf("%w: %q", ErrUnknownChild, name))
+	case m == nil, msg.spec != nil && msg.spec != m.spec:
+		a.answer(ctx.Sender(), fmt.Errorf("%w: %q", ErrUnknownChild, msg.name))
 	case m.pid == nil:
 		a.drop(m)
 		a.answer(ctx.Sender(), nil)
 	default:
 		m.leavers = append(m.leavers, ctx.Sender())
 		m.state = Stopping
-		a.record()
+		m.show()
 		ctx.Stop(m.pid)
 		a.after(m, firstStopRetry, stopAgain{m})
 	}
@@ -224,26 +255,23 @@ func (a *treeActor) terminated(ctx protoactor.Context, msg *protoactor.Terminate
 		return
 	}
 	m.timer.Stop()
-	m.pid = nil
 	if m.starter != nil {
 		ctx.Send(ctx.Self(), buried{m})
 		return
 	}
-
-	switch m.state {
-	case Stopping:
-		a.drop(m)
-	case GivenUp:
-	default:
-		m.state = Ended
-	}
-	a.record()
-	a.publish(Stopped{Child: m.spec.name})
-	a.dismiss(m)
+	a.ended(m)
 }
 
 // bury ends the start of a child that has terminated before it was ready.
 func (a *treeActor) bury(m *member) {
+	if !slices.Contains(a.members, m) {
+		return // of an incarnation before this one
+	}
+	if m.starter == nil {
+		a.ended(m) // it was ready: the report was there, as buried feared
+		return
+	}
+
 	reason := m.refusal
 	switch {
 	case reason != nil:
@@ -252,18 +280,33 @@ func (a *treeActor) bury(m *member) {
 	default:
 		reason = ErrStoppedEarly
 	}
+	m.pid = nil
 	a.drop(m)
-	a.record()
 	a.publish(Vetoed{Child: m.spec.name, Err: reason})
 	a.answer(m.starter, reason)
 	m.starter = nil
-	a.dismiss(m)
+	a.dismiss(m, nil)
+}
+
+// ended takes note that a child which was ready has stopped.
+func (a *treeActor) ended(m *member) {
+	m.pid = nil
+	switch m.state {
+	case Stopping:
+		a.drop(m)
+	case GivenUp:
+	default:
+		m.state = Ended
+	}
+	m.show()
+	a.publish(Stopped{Child: m.spec.name})
+	a.dismiss(m, nil)
 }
 
 // dismiss answers those who wait for a child to stop.
-func (a *treeActor) dismiss(m *member) {
+func (a *treeActor) dismiss(m *member, err error) {
 	for _, leaver := range m.leavers {
-		a.answer(leaver, nil)
+		a.answer(leaver, err)
 	}
 	m.leavers = nil
 }
@@ -273,16 +316,18 @@ func (a *treeActor) shutDown(err error) {
 	if a.tree == nil {
 		return
 	}
-	for _, m := range a.members {
+	a.tree.cancel()
+	for _, m := range slices.Clone(a.members) {
 		m.timer.Stop()
-		a.answer(m.starter, err)
-		for _, leaver := range m.leavers {
-			a.answer(leaver, err)
+		m.state = Stopping
+		a.dismiss(m, ErrNotRunning)
+		if m.starter != nil {
+			a.drop(m)
+			a.publish(Vetoed{Child: m.spec.name, Err: ErrNotRunning})
+			a.answer(m.starter, ErrNotRunning)
+			m.starter = nil
 		}
 	}
-	a.members = nil
-	a.record()
-	a.tree.cancel()
 	a.report(err)
 }
 
@@ -294,7 +339,9 @@ func (a *treeActor) answer(asker *protoactor.PID, err error) {
 
 func (a *treeActor) publish(event any) {
 	if err := actor.Publish(a.tree.system, event); err != nil {
-		a.supervisor.settings.logger.WithError(err).Error("a subscriber of the event stream panicked")
+		a.supervisor.log(func(logger logrus.FieldLogger) {
+			logger.WithError(err).Error("a subscriber of the event stream panicked")
+		})
 	}
 }
 
@@ -320,16 +367,22 @@ func (a *treeActor) first(is func(*member) bool) *member {
 
 func (a *treeActor) drop(m *member) {
 	a.members = slices.DeleteFunc(a.members, func(other *member) bool { return other == m })
+	a.enroll()
 }
 
-// record shows the world how the children are.
-func (a *treeActor) record() {
-	roll := make([]rollEntry, 0, len(a.members))
+// enroll shows the world which children there are. It copies pointers only, because with
+// many children it is called many times.
+func (a *treeActor) enroll() {
+	roll := make([]*rollEntry, 0, len(a.members))
 	for _, m := range a.members {
-		roll = append(roll, rollEntry{
-			ChildStatus: ChildStatus{Name: m.spec.name, PID: m.pid, State: m.state, Restarts: m.restarts, Failure: m.failure},
-			child:       m.spec.child,
-		})
+		roll = append(roll, m.entry)
 	}
 	a.tree.roll.Store(&roll)
+}
+
+// show shows the world how a child is.
+func (m *member) show() {
+	m.entry.status.Store(&ChildStatus{
+		Name: m.spec.name, PID: m.pid, State: m.state, Restarts: m.restarts, Failure: m.failure,
+	})
 }

@@ -86,7 +86,8 @@ type spec struct {
 	props    *protoactor.Props                    // if it does not
 }
 
-func newSpec(child Child) (s spec, err error) {
+func newSpec(child Child) (s *spec, err error) {
+	s = &spec{}
 	defer func() {
 		if p := recover(); p != nil {
 			err = &StartError{Child: s.name, Err: fmt.Errorf("%w: the child panicked: %v", ErrConfig, p)}

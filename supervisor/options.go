@@ -85,19 +85,14 @@ func newSettings(options []Option) (settings, error) {
 	return s, errors.Join(wrong...)
 }
 
-const (
-	backoffFactor = 2
-	backoffJitter = 0.2
-)
-
 // pause is how long to wait before the restart after the nth failure in the window,
 // counted from 1.
 func (s *settings) pause(n int) time.Duration {
 	pause := s.initialBackoff
-	for ; n > 1 && pause < s.maxBackoff; n-- {
-		pause *= backoffFactor
+	for ; n > 1 && 0 < pause && pause < s.maxBackoff; n-- {
+		pause += min(pause, s.maxBackoff-pause) // doubled, up to the cap
 	}
-	pause = min(pause, s.maxBackoff)
-	spread := 1 + backoffJitter*(2*rand.Float64()-1)
-	return min(time.Duration(float64(pause)*spread), s.maxBackoff)
+	jitter := pause / 5
+	pause -= jitter
+	return pause + min(rand.N(2*jitter+1), s.maxBackoff-pause)
 }

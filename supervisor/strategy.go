@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -40,8 +39,8 @@ func (a *treeActor) HandleFailure(
 	}
 	pause := a.supervisor.settings.pause(failures)
 	m.state = Waiting
-	a.record()
-	a.log(m).WithFields(logrus.Fields{"pause": pause, "failures": failures}).Error("child crashed; restarting it")
+	m.show()
+	a.logFailure(m, logrus.Fields{"pause": pause, "failures": failures}, "child crashed; restarting it")
 	a.after(m, pause, restartDue{m})
 }
 
@@ -55,16 +54,19 @@ func (a *treeActor) restart(m *member) {
 	if m.starter != nil {
 		m.state = Starting
 	}
-	a.record()
+	m.show()
 	a.restarter.RestartChildren(m.pid)
+	if m.starter != nil {
+		a.touch(m) // again: the first may be what it did not survive
+	}
 	a.publish(Restarted{Child: m.spec.name, Restarts: m.restarts, Reason: m.failure})
 }
 
 func (a *treeActor) giveUp(m *member, failures int) {
 	m.state = GivenUp
-	a.record()
-	a.log(m).WithFields(logrus.Fields{"failures": failures, "window": a.supervisor.settings.window}).
-		Error("child crashed too often; it stays stopped")
+	m.show()
+	a.logFailure(m, logrus.Fields{"failures": failures, "window": a.supervisor.settings.window},
+		"child crashed too often; it stays stopped")
 	a.restarter.StopChildren(m.pid)
 	a.publish(GaveUp{Child: m.spec.name, Restarts: m.restarts, Reason: m.failure})
 }
@@ -76,14 +78,22 @@ func (m *member) countFailure(now time.Time, window time.Duration) int {
 	return len(m.failures)
 }
 
-func (a *treeActor) log(m *member) logrus.FieldLogger {
-	log := a.supervisor.settings.logger.WithField("child", m.spec.name).WithError(m.failure)
-	var crash *actor.CrashError
-	if errors.As(m.failure, &crash) {
-		log = log.WithField("stack", string(crash.Stack))
-	}
-	return log
+func (a *treeActor) logFailure(m *member, fields logrus.Fields, what string) {
+	a.supervisor.log(func(logger logrus.FieldLogger) {
+		logger = logger.WithField("child", m.spec.name).WithError(safeError{m.failure})
+		if crash, ok := m.failure.(*actor.CrashError); ok { //nolint:errorlint // an As method is the user's, and may panic
+			logger = logger.WithField("stack", string(crash.Stack))
+		}
+		logger.WithFields(fields).Error(what)
+	})
 }
+
+// safeError is an error as it may be logged: fmt survives an Error method that panics,
+// a formatter may not.
+type safeError struct{ err error }
+
+func (e safeError) Error() string { return fmt.Sprintf("%v", e.err) }
+func (e safeError) Unwrap() error { return e.err }
 
 func asError(reason any) error {
 	if err, ok := reason.(error); ok {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
+	"github.com/sirupsen/logrus"
 
 	"github.com/dataworker-go/dataworker/actor"
 )
@@ -128,29 +129,31 @@ func (s *Supervisor) Remove(ctx context.Context, name string) error {
 // supervisor; it can be started again afterwards. A supervisor that does not run has
 // stopped already.
 //
-// If ctx ends first, its error is wrapped and the stop goes on without the caller.
+// If ctx ends first, its error is wrapped and the stop goes on without the caller, also
+// when ctx has ended before.
 func (s *Supervisor) Stop(ctx context.Context) error {
-	release, err := s.takeTurn(ctx)
-	if err != nil {
-		return err
-	}
-	t := s.running()
-	if t == nil {
-		release()
-		return nil
-	}
-
 	stopped := make(chan error, 1)
-	go func() {
-		defer release()
-		stopped <- s.stopTree(context.WithoutCancel(ctx), t.self)
-	}()
+	go func() { stopped <- s.stop(context.WithoutCancel(ctx)) }()
 	select {
 	case err := <-stopped:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("supervisor: still stopping %q: %w", t.names(), ctx.Err())
+		var names []string
+		for _, child := range s.Status() {
+			names = append(names, child.Name)
+		}
+		return fmt.Errorf("supervisor: still stopping %q: %w", names, ctx.Err())
 	}
+}
+
+// stop is Stop for a caller who waits as long as it takes.
+func (s *Supervisor) stop(ctx context.Context) error {
+	<-s.turn
+	defer func() { s.turn <- struct{}{} }()
+	if t := s.running(); t != nil {
+		return s.stopTree(ctx, t.self)
+	}
+	return nil
 }
 
 func (s *Supervisor) stopTree(ctx context.Context, pid *protoactor.PID) error {
@@ -182,7 +185,7 @@ func (s *Supervisor) Status() []ChildStatus {
 	var all []ChildStatus
 	if t := s.running(); t != nil {
 		for _, member := range *t.roll.Load() {
-			all = append(all, member.ChildStatus)
+			all = append(all, *member.status.Load())
 		}
 	}
 	return all
@@ -198,8 +201,8 @@ func (s *Supervisor) PID() *protoactor.PID {
 
 // Props returns what it takes to spawn the supervisor as a child of an actor of your
 // own. It starts the children of [With] by itself; if one of them does not start, it
-// logs that and stops. [Supervisor.Start], called from outside the actor, waits for
-// them and adds more. Children that were added are lost when your actor restarts.
+// logs that and stops. [Supervisor.Start], called from outside the actor after the spawn,
+// waits for them and adds more; before the spawn it would make a root supervisor. Children that were added are lost when your actor restarts.
 //
 // When your actor stops, the children are stopped together rather than in reverse.
 // A supervisor runs once at a time: a second spawn stops at once.
@@ -210,13 +213,21 @@ func (s *Supervisor) Props() *protoactor.Props { return s.Announce(func(error) {
 func (s *Supervisor) Announce(report actor.Report) *protoactor.Props {
 	return actor.Guard(
 		func() protoactor.Actor { return &treeActor{supervisor: s, report: report} },
-		func(msg any, err error) any { return done{fmt.Errorf("supervisor: %w", err)} },
+		answerFor,
 		protoactor.WithOnInit(func(ctx protoactor.Context) {
 			if t := s.tree.Load(); t == nil || t.isOver() {
 				s.tree.CompareAndSwap(t, newTree(s, ctx.ActorSystem(), ctx.Self()))
 			}
 		}),
 	)
+}
+
+// answerFor speaks for an actor that cannot.
+func answerFor(_ any, err error) any {
+	if errors.Is(err, actor.ErrStopped) {
+		return done{ErrNotRunning}
+	}
+	return done{fmt.Errorf("supervisor: %w", err)}
 }
 
 // running returns the tree that runs, or nil.
@@ -228,10 +239,20 @@ func (s *Supervisor) running() *tree {
 }
 
 func (s *Supervisor) takeTurn(ctx context.Context) (release func(), err error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("supervisor: %w", ctx.Err())
+	}
 	select {
 	case <-s.turn:
 		return func() { s.turn <- struct{}{} }, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("supervisor: busy starting or stopping: %w", ctx.Err())
 	}
+}
+
+// log lets write write a line. Hooks, formatters and the methods of a child's error are
+// other people's code: when they panic, that costs the line and nothing else.
+func (s *Supervisor) log(write func(logrus.FieldLogger)) {
+	defer func() { _ = recover() }()
+	write(s.settings.logger)
 }
