@@ -1,0 +1,16 @@
+// Command regions is DataWorker at its main job, on real data: the countries,
+// territories and continents of the world, with their names in eight languages
+// and their currencies, in a SQLite database that somebody else owns and
+// changes.
+//
+//	go run ./regions           a tour: load, hit, herd, refresh, panic, crash, stop
+//	go run ./regions -serve    the tour, and then at work until it is interrupted
+//
+// The database is made on the first run, from the Unicode CLDR data inside
+// golang.org/x/text.
+//
+//	tour ──Fetch──▶ bucket ──Load──▶ regionLoader ──SQL──▶ regions.db
+//
+// What to read: loader.go is all that one writes to put a bucket over a
+// database; tour.go is what the bucket then does.
+package main
