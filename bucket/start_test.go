@@ -317,6 +317,42 @@ func TestBucket_runs_once_at_a_time(t *testing.T) {
 	})
 }
 
+func TestBucket_started_by_several_at_once_is_started_by_one(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		system := newSystem()
+		for range 50 {
+			b := bucket.New("widgets", newSource(map[string]int{"a": 1}), quiet())
+			starts := make(chan error, 4)
+			sups := make(chan *supervisor.Supervisor, cap(starts))
+			gate := make(chan struct{})
+			for range cap(starts) {
+				go func() {
+					sup := supervisor.New(system, noLog())
+					sups <- sup
+					<-gate
+					starts <- sup.Start(context.Background(), b)
+				}()
+			}
+			close(gate)
+			started := 0
+			for range cap(starts) {
+				if err := <-starts; err == nil {
+					started++
+				} else {
+					require.ErrorIs(t, err, bucket.ErrAlreadyRunning)
+				}
+			}
+			assert.Equal(t, 1, started)
+			value, err := b.Fetch(t.Context(), "a")
+			require.NoError(t, err, "the others did it no harm")
+			assert.Equal(t, 1, value)
+			for range cap(starts) {
+				require.NoError(t, (<-sups).Stop(context.Background()))
+			}
+		}
+	})
+}
+
 func TestBucket_name_is_unique_in_an_actor_system(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		first := bucket.New("widgets", newSource(map[string]int{"a": 1}), quiet())
