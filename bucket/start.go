@@ -32,8 +32,6 @@ func (a *bucketActor[K, V]) started(ctx protoactor.Context) {
 		r.counters.restarts.Add(1)
 	}
 	r.incarnation = actor.NewIncarnation()
-	r.crash = nil
-
 	a.carryOn(ctx)
 }
 

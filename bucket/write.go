@@ -54,6 +54,7 @@ func (r *run[K, V]) mark(key K, at uint64) {
 	}
 	if r.flying == 0 { // loads to come are younger than all that is written
 		clear(r.written)
+		r.pruneAt = minPrune
 		return
 	}
 	r.written[key] = at
