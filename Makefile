@@ -5,7 +5,7 @@
 .NOTPARALLEL: # the order of check is part of it: cheap first, tests last
 
 MODULES  := . examples
-PACKAGES := ./actor ./bucket ./loader ./supervisor ./dump
+PACKAGES := ./actor ./bucket ./loader ./supervisor ./dump ./dump/dumptest ./dump/cmd/dwdump
 SMALL    := $(filter-out regions bench,$(patsubst examples/%/main.go,%,$(wildcard examples/*/main.go)))
 FUZZTIME ?= 30s
 
@@ -71,10 +71,14 @@ tidy: ## go mod tidy, in every module
 .PHONY: deps
 deps: ## No test package may reach users; go.mod and go.sum are tidy
 	@deps=$$(go list -deps $(PACKAGES)) || exit 1; \
-	if echo "$$deps" | grep -E '^testing$$|testify|goleak|porcupine'; then \
+	if echo "$$deps" | grep -E '^testing$$|testify|goleak|porcupine|rapid'; then \
 		echo "the packages above reach users, and are for tests only"; exit 1; \
 	fi
 	@$(call each,go mod tidy -diff)
+
+.PHONY: torture
+torture: ## The long proofs of the dump: kills, cuts, flips, faults and power cuts by the thousand
+	@DATAWORKER_TORTURE=1 go test -count=1 -timeout 12h ./dump ./bucket
 
 .PHONY: cover
 cover: ## How much of the core its tests run; details in cover.out
@@ -88,7 +92,7 @@ fuzz: ## Every fuzz test in turn, FUZZTIME (30s) each
 		/^ok/ { for (i = 1; i <= n; i++) print $$2, name[i]; n = 0 }' | \
 	while read -r package name; do \
 		echo "== $$package $$name =="; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$package </dev/null || exit 1; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$package </dev/null || exit 1; \
 	done
 
 .PHONY: bench
