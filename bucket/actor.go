@@ -25,6 +25,9 @@ type bucketActor[K comparable, V any] struct {
 // stack that has to grow costs more than a hit. So this frame and those below it are
 // kept small: notes travel as pointers, and what is large has a function of its own.
 func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
+	if a.run != nil {
+		a.run.settleStaged(ctx.Message())
+	}
 	switch msg := ctx.Message().(type) {
 	case *protoactor.Started:
 		a.started(ctx)
@@ -38,12 +41,22 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 
 	case *resolved:
 		a.resolved(ctx, msg)
+	case *opened:
+		a.opened(ctx, msg)
 	case *seeded[K, V]:
 		a.seeded(ctx, msg)
+	case *founded:
+		a.founded(ctx, msg)
 	case *loaded[K, V]:
 		a.run.land(msg)
 	case *left[K, V]:
 		a.run.forget(msg.ask)
+	case writesDue:
+		a.run.writesDue()
+	case rewritten:
+		a.run.fileRewritten(msg)
+	case dumpTrouble:
+		a.run.dumpTroubled(msg.err)
 	case refreshDue:
 		a.run.clockStruck()
 	case crashed:
@@ -88,6 +101,8 @@ func (a *bucketActor[K, V]) tick(ctx protoactor.Context, tick actor.Tick) {
 		a.run.advance()
 	case respawn:
 		a.spawnClock(ctx)
+	case repairDue:
+		a.run.retryRepair()
 	}
 }
 
@@ -152,16 +167,25 @@ func (b *Bucket[K, V]) answerFor(msg any, err error) any {
 	}
 }
 
-// recoverNote makes up for a note to itself that the actor did not survive: what it
-// brought is lost, but nobody may wait for it any longer.
+// recoverNote makes up for a note to itself that the actor did not survive: what a load
+// brought is lost, but nobody may wait for it any longer; what happened to the file has to be
+// known.
 func (r *run[K, V]) recoverNote(msg any, crash error) {
 	switch msg := msg.(type) {
 	case *loaded[K, V]:
 		r.abandon(msg.flight, crash)
+	case *opened:
+		r.startAgain(msg.step)
 	case *seeded[K, V]:
+		r.startAgain(msg.step)
+	case *founded:
 		r.startAgain(msg.step)
 	case *resolved:
 		r.startAgain(msg.step)
+	case rewritten:
+		r.fileRewritten(msg)
+	case dumpTrouble:
+		r.dumpTroubled(msg.err)
 	}
 }
 

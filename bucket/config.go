@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/dataworker-go/dataworker/dump"
 	"github.com/dataworker-go/dataworker/loader"
 )
 
@@ -31,6 +32,14 @@ const (
 // options of the same names explain the fields.
 type Config struct {
 	File               string
+	Sync               SyncPolicy
+	OnCorrupt          CorruptPolicy
+	Codec              dump.Codec `json:"-"`
+	KeyCodec           dump.Codec `json:"-"`
+	Schema             uint32
+	Migrate            dump.Migration `json:"-"`
+	CompactAfter       int64
+	FileSystem         dump.FS `json:"-"`
 	RefreshEvery       time.Duration
 	Jitter             float64
 	CacheEnabled       bool
@@ -47,6 +56,9 @@ type Config struct {
 
 func defaultConfig() Config {
 	return Config{
+		Sync:               dump.DefaultSync,
+		OnCorrupt:          Quarantine,
+		CompactAfter:       dump.DefaultCompactAfter,
 		RefreshEvery:       DefaultRefreshEvery,
 		Jitter:             DefaultJitter,
 		CacheEnabled:       true,
@@ -114,8 +126,14 @@ func (c *Config) check() error {
 	if v := reflect.ValueOf(c.Logger); c.Logger == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		refuse("Logger", "nil", "give a logrus logger, or leave the option out")
 	}
-	if c.File != "" {
-		refuse("File", c.File, "dump files are not implemented yet; leave the option out")
+	if !c.Sync.Valid() {
+		refuse("Sync", c.Sync, "give SyncAlways, SyncNever, Buffered, or SyncEvery with a positive interval")
+	}
+	if c.OnCorrupt > SalvagePrefix {
+		refuse("OnCorrupt", c.OnCorrupt, "give Quarantine, Fail or SalvagePrefix")
+	}
+	if c.CompactAfter < 1 {
+		refuse("CompactAfter", c.CompactAfter, "must be positive")
 	}
 	return errors.Join(wrong...)
 }

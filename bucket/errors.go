@@ -23,6 +23,10 @@ var (
 	// ErrBusy is returned when MaxWaiting callers wait already.
 	ErrBusy = errors.New("busy: too many callers are waiting")
 
+	// ErrPersist is returned for a DirectSet, Set or Delete that could not be written to the
+	// bucket's file, and so was not made. The cause is in it.
+	ErrPersist = errors.New("not written to the dump")
+
 	// ErrRefused is returned when the gate refused a generation.
 	ErrRefused = errors.New("refused the new generation")
 

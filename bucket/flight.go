@@ -171,13 +171,18 @@ func (r *run[K, V]) land(note *loaded[K, V]) {
 	if f.run != r || f.landed || r.phase() == phaseOver {
 		return
 	}
+	r.clearRunway()
 	f.landed = true
 	r.vacate(f)
+	c := change[K, V]{flight: f, awaits: f.waiters.size() > 0}
+	r.settle(&c, note.outcome, note.failure)
+	r.commit(c)
+}
 
-	var part Report
-	got := r.settle(f, note.outcome, note.failure, &part)
+// arrive is the end of a landing: what was brought is in the table.
+func (r *run[K, V]) arrive(f *flight[K, V], got answer[V], report Report) {
 	r.dismiss(&f.waiters, got)
-	r.tally(f, part)
+	r.tally(f, report)
 	r.takeOff(f)
 	r.launch()
 	r.advance()
@@ -249,14 +254,17 @@ func (r *run[K, V]) takeOff(f *flight[K, V]) {
 	f.next.asks, f.nextSweep = nil, nil
 }
 
-// settle saves what a load brought and says what those who wait for it get.
-func (r *run[K, V]) settle(f *flight[K, V], o outcome[K, V], failed *failure, report *Report) answer[V] {
+// settle says what a load does to the table, and what those who wait for it get.
+func (r *run[K, V]) settle(c *change[K, V], o outcome[K, V], failed *failure) {
+	f := c.flight
 	if failed != nil {
 		err := &loader.Error{Bucket: r.bucket.name, Key: f.key, Err: failed.err}
-		r.settleFailure(f, err, failed.kind, report)
-		return answer[V]{loaded: true, err: err}
+		c.got = answer[V]{loaded: true, err: err}
+		r.settleFailure(c, err, failed.kind)
+		return
 	}
 
+	c.got = answer[V]{value: o.value, loaded: true}
 	r.counters.failedInARow.Store(0)
 	save := f.save && r.config.Load().CacheEnabled
 	current := !f.stale && !r.overtaken(f.key, f.at)
@@ -265,18 +273,18 @@ func (r *run[K, V]) settle(f *flight[K, V], o outcome[K, V], failed *failure, re
 	case o.verdict == unchanged:
 		if current {
 			r.mark(f.key, f.at)
-			r.renew(f.key, report)
+			r.renew(c, f.key)
 		}
 	case o.bundled:
-		r.settleRelated(f, o.related, report)
+		r.settleRelated(c, o.related)
 	case current:
-		report.Loaded++
-		r.saveAgain(f, f.key, o.value, o.same, report)
+		c.report.Loaded++
+		r.saveAgain(c, f.key, o.value, o.same)
 	}
-	return answer[V]{value: o.value, loaded: true}
 }
 
-func (r *run[K, V]) settleFailure(f *flight[K, V], err *loader.Error, kind failureKind, report *Report) {
+func (r *run[K, V]) settleFailure(c *change[K, V], err *loader.Error, kind failureKind) {
+	f := c.flight
 	r.counters.countFailure(kind, err)
 	if f.sweep == nil {
 		r.logFailure(err, kind)
@@ -288,30 +296,31 @@ func (r *run[K, V]) settleFailure(f *flight[K, V], err *loader.Error, kind failu
 	held, ok := r.table.get(f.key)
 	switch {
 	case kind == notFound && ok && f.again:
-		r.table.remove(f.key)
+		c.edits = append(c.edits, edit[K, V]{key: f.key})
 		r.mark(f.key, f.at)
-		report.Removed++
+		c.report.Removed++
 	case kind == notFound:
 		r.mark(f.key, f.at)
 	case ok:
-		r.table.replace(f.key, held.failed(err))
-		report.addFailure(err)
+		c.edits = append(c.edits, edit[K, V]{key: f.key, next: held.failed(err), private: true})
+		c.report.addFailure(err)
 	default:
-		report.addFailure(err)
+		c.report.addFailure(err)
 	}
 }
 
 // settleRelated saves the pairs of a related load, but for those that were written, or
 // loaded by a load that began later, since this one began.
-func (r *run[K, V]) settleRelated(f *flight[K, V], related map[K]V, report *Report) {
+func (r *run[K, V]) settleRelated(c *change[K, V], related map[K]V) {
+	f := c.flight
 	if _, ok := related[f.key]; !ok {
-		r.settleKept(f, report)
+		r.settleKept(c)
 	}
 	maps.DeleteFunc(related, func(key K, _ V) bool { return r.overtaken(key, f.at) })
 	for key, value := range related {
 		held, ok := r.table.get(key)
-		report.Loaded++
-		r.saveAgain(f, key, value, ok && f.again && r.bucket.equal(held.value, value), report)
+		c.report.Loaded++
+		r.saveAgain(c, key, value, ok && f.again && r.bucket.equal(held.value, value))
 		if f.sweep != nil {
 			f.sweep.done[key] = struct{}{}
 		}
@@ -320,43 +329,46 @@ func (r *run[K, V]) settleRelated(f *flight[K, V], related map[K]V, report *Repo
 
 // settleKept is for a key that a related load was asked for and did not bring a pair of:
 // the load went well, and the value that is held, if any, stays as old as it is.
-func (r *run[K, V]) settleKept(f *flight[K, V], report *Report) {
+func (r *run[K, V]) settleKept(c *change[K, V]) {
+	f := c.flight
 	held, ok := r.table.get(f.key)
 	if !ok || !f.again {
 		return
 	}
-	report.Unchanged++
+	c.report.Unchanged++
 	if held.trouble != nil {
 		kept := *held
 		kept.trouble = nil
-		r.table.replace(f.key, &kept)
+		c.edits = append(c.edits, edit[K, V]{key: f.key, next: &kept, private: true})
 	}
 }
 
 // saveAgain saves a value that was loaded, or renews the equal one that is held.
-func (r *run[K, V]) saveAgain(f *flight[K, V], key K, value V, same bool, report *Report) {
+func (r *run[K, V]) saveAgain(c *change[K, V], key K, value V, same bool) {
 	_, held := r.table.get(key)
-	r.mark(key, f.at)
+	r.mark(key, c.flight.at)
 	switch {
 	case held && same:
-		r.renew(key, report)
+		r.renew(c, key)
 		return
 	case held:
-		report.Changed++
+		c.report.Changed++
 	default:
-		report.Added++
+		c.report.Added++
 	}
 	source := SourceLoad
-	if f.again {
+	if c.flight.again {
 		source = SourceRefresh
 	}
-	r.save(key, value, source, time.Now())
+	if e, ok := r.saving(key, value, source); ok {
+		c.edits = append(c.edits, e)
+	}
 }
 
-func (r *run[K, V]) renew(key K, report *Report) {
+func (r *run[K, V]) renew(c *change[K, V], key K) {
 	if held, ok := r.table.get(key); ok {
-		r.table.replace(key, held.renewed(time.Now()))
-		report.Unchanged++
+		c.edits = append(c.edits, edit[K, V]{key: key, next: held.renewed(time.Now()), private: true})
+		c.report.Unchanged++
 	}
 }
 
@@ -377,15 +389,4 @@ func (r *run[K, V]) logFailure(err *loader.Error, kind failureKind) {
 			log.Warn("load failed")
 		}
 	})
-}
-
-// save writes a value into the table, unless it could never be found again.
-func (r *run[K, V]) save(key K, value V, source Source, now time.Time) {
-	if err := r.bucket.keys.check(key); err != nil {
-		r.log(func(log logrus.FieldLogger) {
-			log.WithFields(logrus.Fields{"source": source, "reason": err}).Warn("entry not saved")
-		})
-		return
-	}
-	r.table.put(key, value, source, now)
 }

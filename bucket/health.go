@@ -3,6 +3,8 @@ package bucket
 import (
 	"fmt"
 	"time"
+
+	"github.com/dataworker-go/dataworker/dump"
 )
 
 // Health says how far a bucket can be relied upon.
@@ -80,6 +82,9 @@ func (b *Bucket[K, V]) Health() Health {
 	if v.initFailed != nil {
 		worsen(Degraded, "Init failed, so the bucket started without a seed: %v", safeError{v.initFailed})
 	}
+	if v.dumpTrouble != nil {
+		worsen(Degraded, "the dump is in trouble, and a crash would lose what it lacks: %v", safeError{v.dumpTrouble})
+	}
 	if failed, last := r.counters.failedInARow.Load(), r.counters.lastFailure.Load(); failed >= manyFailures && time.Since(last.at) < failureMemory {
 		worsen(Degraded, "the last %d loads failed: %v", failed, last.err)
 	}
@@ -98,6 +103,8 @@ type vitals struct {
 	refreshes   int64
 	last        Report
 	initFailed  error
+	dumpTrouble error         // nil while the file is well, or there is none
+	recovery    dump.Recovery // of the file, at the start
 }
 
 func (r *run[K, V]) changeVitals(change func(*vitals)) {

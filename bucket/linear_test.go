@@ -2,6 +2,7 @@ package bucket_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -54,7 +55,8 @@ func TestBucket_is_linearizable(t *testing.T) {
 	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			require.True(t, porcupine.CheckOperations(register, collide(t, seed)))
+			history, _ := collide(t, fmt.Sprint("widgets", seed), seed)
+			require.True(t, porcupine.CheckOperations(register, history))
 		})
 	}
 }
@@ -69,10 +71,15 @@ type collision struct {
 
 func (c *collision) now() int64 { return time.Since(c.begun).Nanoseconds() }
 
-func (c *collision) record(client int, in step, do func() step) {
+// record takes an operation into the history, unless it was refused: then it must have had
+// no effect.
+func (c *collision) record(client int, in step, do func() (out step, refused bool)) {
 	call := c.now()
-	out := do()
+	out, refused := do()
 	end := c.now()
+	if refused {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.done = append(c.done, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: end})
@@ -96,12 +103,12 @@ func (c *collision) loadEnds(value int) {
 	}
 }
 
-func collide(t *testing.T, seed uint64) []porcupine.Operation {
+func collide(t *testing.T, name string, seed uint64, opts ...bucket.Option) ([]porcupine.Operation, map[string]int) {
 	const clients, steps = 6, 80
 	history := &collision{begun: time.Now(), loads: map[int]*porcupine.Operation{}}
 	var table *bucket.Bucket[string, int]
 	var loads atomic.Int64
-	table = bucket.New(fmt.Sprint("widgets", seed), loader.Func(func(_ context.Context, key string) (int, error) {
+	table = bucket.New(name, loader.Func(func(_ context.Context, key string) (int, error) {
 		number := int(loads.Add(1))
 		call := history.now()
 		seen, _ := table.DirectGet(key)
@@ -110,8 +117,14 @@ func collide(t *testing.T, seed uint64) []porcupine.Operation {
 			runtime.Gosched()
 		}
 		return -number, nil
-	}), quiet(), bucket.RefreshEvery(0))
+	}), append([]bucket.Option{quiet(), bucket.RefreshEvery(0)}, opts...)...)
 	system, _ := start(t, table)
+	refused := func(err error) bool {
+		if !errors.Is(err, bucket.ErrPersist) {
+			assert.NoError(t, err)
+		}
+		return err != nil
+	}
 
 	var all sync.WaitGroup
 	for client := range clients {
@@ -121,14 +134,12 @@ func collide(t *testing.T, seed uint64) []porcupine.Operation {
 				switch random.IntN(8) {
 				case 0, 1:
 					value := 1 + client*steps + i
-					history.record(client, step{kind: "write", value: value}, func() step {
-						assert.NoError(t, table.DirectSet(context.Background(), "a", value))
-						return step{}
+					history.record(client, step{kind: "write", value: value}, func() (step, bool) {
+						return step{}, refused(table.DirectSet(context.Background(), "a", value))
 					})
 				case 2:
-					history.record(client, step{kind: "write"}, func() step {
-						assert.NoError(t, table.Delete(context.Background(), "a"))
-						return step{}
+					history.record(client, step{kind: "write"}, func() (step, bool) {
+						return step{}, refused(table.Delete(context.Background(), "a"))
 					})
 				case 3, 4:
 					value, err := table.RefreshKey(context.Background(), "a")
@@ -139,14 +150,14 @@ func collide(t *testing.T, seed uint64) []porcupine.Operation {
 						system.Root.Send(table.PID(), bucket.Crash{Reason: "drill"})
 					}
 				default:
-					history.record(client, step{kind: "read"}, func() step {
+					history.record(client, step{kind: "read"}, func() (step, bool) {
 						value, _ := table.DirectGet("a")
-						return step{value: value}
+						return step{value: value}, false
 					})
 				}
 			}
 		})
 	}
 	all.Wait()
-	return history.done
+	return history.done, tableOf(table)
 }

@@ -1,5 +1,7 @@
 package bucket
 
+import "github.com/dataworker-go/dataworker/dump"
+
 // Fetch asks for the value under Key, which is loaded if the bucket does not hold
 // it. The reply is a [Found] or a [Failed]. With NoSave a loaded value is not
 // saved.
@@ -47,6 +49,24 @@ type Refreshed struct {
 	Bucket string
 	Report Report
 }
+
+// DumpOpened is published on the actor system's event stream when a bucket with a file starts,
+// and says what it found.
+type DumpOpened struct {
+	Bucket   string
+	Path     string
+	Recovery dump.Recovery
+}
+
+// DumpFailed is published when something goes wrong with a bucket's file. The bucket goes on,
+// and tries to repair it until that succeeds: then comes [DumpRepaired].
+type DumpFailed struct {
+	Bucket string
+	Err    error
+}
+
+// DumpRepaired is published when a file that was in trouble holds all that the bucket holds.
+type DumpRepaired struct{ Bucket string }
 
 // Keys asks which keys the bucket holds. The reply is a [KeyList].
 type Keys struct{}
@@ -113,6 +133,35 @@ type (
 		step int
 	}
 
+	// opened says that the file was read, or was not.
+	opened struct {
+		run  any // the *run[K, V]; only compared
+		step int
+	}
+
+	// founded says that the first file was written, or was not.
+	founded struct {
+		run     any // the *run[K, V]; only compared
+		skipped dump.Skipped
+		err     error
+		step    int
+	}
+
+	// writesDue ends a series of writes that are written together.
+	writesDue struct{}
+
+	// rewritten ends a rewrite of the file.
+	rewritten struct {
+		skipped dump.Skipped
+		err     error
+	}
+
+	// dumpTrouble is the dump's word that something failed while nobody was writing.
+	dumpTrouble struct{ err error }
+
+	// repairDue calls for the next attempt to repair the file.
+	repairDue struct{}
+
 	// loaded brings the outcome of a load.
 	loaded[K comparable, V any] struct {
 		flight  *flight[K, V]
@@ -138,7 +187,12 @@ type (
 )
 
 func (*resolved) IgnoreDeadLetterLogging()     {}
+func (*opened) IgnoreDeadLetterLogging()       {}
 func (*seeded[K, V]) IgnoreDeadLetterLogging() {}
+func (*founded) IgnoreDeadLetterLogging()      {}
+func (writesDue) IgnoreDeadLetterLogging()     {}
+func (rewritten) IgnoreDeadLetterLogging()     {}
+func (dumpTrouble) IgnoreDeadLetterLogging()   {}
 func (*loaded[K, V]) IgnoreDeadLetterLogging() {}
 func (*left[K, V]) IgnoreDeadLetterLogging()   {}
 func (refreshDue) IgnoreDeadLetterLogging()    {}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/dataworker-go/dataworker/dump"
 )
 
 // Option sets one field of a [Config]. Options cascade, and a later one wins: the
@@ -12,9 +14,70 @@ import (
 // Option is applied in the actor's turn and must not block.
 type Option func(*Config)
 
-// File names the file that holds the bucket while its process is down. It cannot
-// be used yet: a bucket that has one does not start. The default is none.
+// File names the file that holds the bucket while its process is down; the default is none.
+// Whatever the bucket saves is written to it before it is acknowledged. If it is there at the
+// start, the bucket starts with what it holds and Init is skipped; if not, it is made. Its
+// directory must exist. A file belongs to one bucket of one process at a time. See package
+// dump.
 func File(path string) Option { return func(c *Config) { c.File = path } }
+
+// Sync says what has happened to a write when it is acknowledged; the default is
+// SyncEvery(time.Second).
+func Sync(policy SyncPolicy) Option { return func(c *Config) { c.Sync = policy } }
+
+// OnCorrupt says what to do with a file that is damaged; the default is [Quarantine]. A file
+// of another bucket, codec or schema, one that is locked, or cannot be read, is a mistake and
+// always an error of the start.
+func OnCorrupt(policy CorruptPolicy) Option { return func(c *Config) { c.OnCorrupt = policy } }
+
+// Codec sets how values are written to the file. The default is [dump.Raw] for strings, byte
+// slices and numbers, and [dump.CBOR] for everything else. A type that would not come back as
+// it was is an [ErrConfig] of the start.
+func Codec(codec dump.Codec) Option { return func(c *Config) { c.Codec = codec } }
+
+// KeyCodec sets how keys are written to the file; the default is that of [Codec].
+func KeyCodec(codec dump.Codec) Option { return func(c *Config) { c.KeyCodec = codec } }
+
+// Schema sets the version of what the values mean, to be raised when their type changes in a
+// way that the codec does not bear; the default is 0. A file with another one is an error of
+// the start, unless [Migrate] says how to read it.
+func Schema(version uint32) Option { return func(c *Config) { c.Schema = version } }
+
+// Migrate sets how values are read that were written with another schema version or codec;
+// the file is then written anew. See [dump.MigrateFrom].
+func Migrate(migration dump.Migration) Option { return func(c *Config) { c.Migrate = migration } }
+
+// CompactAfter sets how many bytes of writes make the file worth being written anew, if they
+// are also more than the rest of it; the default is [dump.DefaultCompactAfter].
+func CompactAfter(bytes int64) Option { return func(c *Config) { c.CompactAfter = bytes } }
+
+// FileSystem sets where the file is; the default is the operating system's file system. It is
+// for tests that let a disk fail, see package dumptest.
+func FileSystem(fsys dump.FS) Option { return func(c *Config) { c.FileSystem = fsys } }
+
+// SyncPolicy says what has happened to a write when it is acknowledged.
+type SyncPolicy = dump.SyncPolicy
+
+// The policies of [Sync], beside [SyncEvery]; [dump.SyncPolicy] compares them.
+const (
+	SyncAlways = dump.SyncAlways // written and synced; not even a power cut takes it back
+	SyncNever  = dump.SyncNever  // written; the kernel syncs when it gets round to it
+	Buffered   = dump.Buffered   // kept in memory; a kill takes what came in the last second
+)
+
+// SyncEvery is the policy to acknowledge what was written, and to sync it after interval at
+// the latest. It must be positive.
+func SyncEvery(interval time.Duration) SyncPolicy { return dump.SyncEvery(interval) }
+
+// CorruptPolicy says what to do with a damaged file.
+type CorruptPolicy = dump.CorruptPolicy
+
+// The policies of [OnCorrupt].
+const (
+	Quarantine    = dump.Quarantine    // keep it under another name, start without it and run Init
+	Fail          = dump.Fail          // do not start
+	SalvagePrefix = dump.SalvagePrefix // keep it, and start with what stands before the damage
+)
 
 // RefreshEvery sets the pause between the end of one full refresh and the start of
 // the next; the default is [DefaultRefreshEvery]. Zero turns refreshing off.

@@ -14,6 +14,7 @@ func (r *run[K, V]) request(msg any, sender *protoactor.PID) {
 		return
 	}
 
+	r.settleStaged(msg) // again, for what was held
 	switch msg := msg.(type) {
 	case *ask[K, V]:
 		r.serve(msg)
@@ -97,6 +98,7 @@ func (r *run[K, V]) serveMessage(key any, value *any, a *ask[K, V]) {
 		a.value, err = asValue[V](*value)
 	}
 	if err != nil {
+		r.flush() // those who came before get their answers before
 		r.send(a.sender, Failed{r.bucket.errorf("%w", err)})
 		return
 	}

@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,10 @@ type run[K comparable, V any] struct {
 	counters counters
 	vitals   atomic.Pointer[vitals]
 
+	// What runs beside the actor and has to end before the run does.
+	background sync.WaitGroup
+	file       atomic.Pointer[openedFile[K, V]] // nil until it was read
+
 	// The rest belongs to the actor's turn.
 	incarnation actor.Incarnation
 	table       *table[K, V]
@@ -49,6 +54,7 @@ type run[K comparable, V any] struct {
 
 	starting  bool          // OptionsFunc or Init is at work
 	step      int           // counts them; their notes carry it
+	planted   bool          // the seed of a bucket with a file is in the table
 	spawnedAt time.Time     // for the log
 	held      []heldRequest // what came before the bucket was ready
 	heldGone  int           // those of them who have left
@@ -63,6 +69,7 @@ type run[K comparable, V any] struct {
 	pruneAt  int                  // when written is that large
 	sweep    *sweep[K, V]         // the full refresh under way
 	nextDue  time.Time            // of the next one
+	keeper   *keeper[K, V]        // of the file; nil without one
 	clock    *protoactor.PID
 	respawns *actor.Timer
 }
@@ -156,6 +163,13 @@ func (r *run[K, V]) log(write func(logrus.FieldLogger)) {
 	logSafely(logger, func(log logrus.FieldLogger) { write(log.WithField("bucket", r.bucket.name)) })
 }
 
+// publish tells the subscribers of the event stream. One that panics is no reason to crash.
+func (r *run[K, V]) publish(event any) {
+	if err := actor.Publish(r.system, event); err != nil {
+		r.log(func(log logrus.FieldLogger) { log.WithError(err).Error("a subscriber of the event stream panicked") })
+	}
+}
+
 func logSafely(logger logrus.FieldLogger, write func(logrus.FieldLogger)) {
 	defer func() { _ = recover() }()
 	write(logger)
@@ -165,6 +179,11 @@ func logSafely(logger logrus.FieldLogger, write func(logrus.FieldLogger)) {
 // their context end; nobody waits for them.
 func (r *run[K, V]) end(reason error) {
 	if r.phase() != phaseOver {
+		if r.keeper != nil {
+			r.keeper.closing = true
+			r.flush()
+			r.keeper.retry.Stop()
+		}
 		r.reason.Store(&reason)
 		r.state.Store(int32(phaseOver))
 		if r.table != nil {
@@ -179,6 +198,7 @@ func (r *run[K, V]) end(reason error) {
 // dismissAll answers everybody who waits for anything. If it is cut short, it can be called
 // again for the rest.
 func (r *run[K, V]) dismissAll(err error) {
+	r.dismissStaged(err)
 	for len(r.held) > 0 {
 		request := r.held[0]
 		r.held = r.held[1:]
@@ -202,10 +222,11 @@ func (r *run[K, V]) dismissAll(err error) {
 // The bucket remembers the run until then, for its statistics, but not its data.
 func (r *run[K, V]) close() {
 	r.end(errStopped)
+	r.closeKeeper()
 	if r.claimed != nil {
 		r.system.ProcessRegistry.Remove(r.claimed)
 	}
-	r.table, r.flights, r.written, r.queue = nil, nil, nil, queue[*flight[K, V]]{}
+	r.table, r.keeper, r.flights, r.written, r.queue = nil, nil, nil, nil, queue[*flight[K, V]]{}
 	close(r.over)
 }
 

@@ -15,11 +15,12 @@ import (
 
 // The start of a bucket takes turns between the actor and the user's callbacks:
 //
-//	Started ── OptionsFunc ──▶ resolved ── Init ──▶ seeded ── ready
-//	                              │                    │
-//	                              └── bad option       └── veto: declined
+//	Started ── OptionsFunc ──▶ resolved ── read the file ──▶ opened ── Init ──▶ seeded ── write the file ──▶ founded ── ready
+//	                              │                            │                   │
+//	                              └── bad option               └── not ours        └── veto: declined
 //
-// A step that is not needed is left out. What callers ask meanwhile is held.
+// A step that is not needed is left out: Init, if the file held something; the writing, if
+// the file can go on. What callers ask meanwhile is held.
 
 func (a *bucketActor[K, V]) started(ctx protoactor.Context) {
 	r := a.own(ctx)
@@ -82,23 +83,12 @@ func (a *bucketActor[K, V]) configured(ctx protoactor.Context, config Config) {
 		a.decline(ctx, a.bucket.errorf("%w", err))
 		return
 	}
-	init := a.bucket.companions.Initializer
-	if init == nil {
-		a.ready(ctx, nil)
+	if config.File != "" {
+		a.openFile(ctx, config)
 		return
 	}
-
-	step := r.takeStep()
-	loader.Go(r.ctx, config.InitTimeout,
-		func(ctx context.Context) (seed[K, V], error) {
-			values, err := init.Init(ctx)
-			// Asked here, because the error's own methods may panic, too.
-			if err != nil && loader.IsVeto(err) {
-				return seed[K, V]{veto: err}, nil
-			}
-			return seed[K, V]{values: maps.Clone(values)}, err // the map is the user's
-		},
-		func(s seed[K, V], err error) { r.tell(&seeded[K, V]{run: r, seed: s, err: err, step: step}) })
+	r.table = newTable[K, V](!config.CacheEnabled, r.counters.hits)
+	a.seed(ctx)
 }
 
 // takeStep says that a callback of the start is at work.
@@ -112,6 +102,15 @@ func (r *run[K, V]) takeStep() (step int) {
 type seed[K comparable, V any] struct {
 	values map[K]V
 	veto   error
+}
+
+func initialize[K comparable, V any](ctx context.Context, init loader.Initializer[K, V]) (seed[K, V], error) {
+	values, err := init.Init(ctx)
+	// Asked here, because the error's own methods may panic, too.
+	if err != nil && loader.IsVeto(err) {
+		return seed[K, V]{veto: err}, nil
+	}
+	return seed[K, V]{values: maps.Clone(values)}, err // the map is the user's
 }
 
 func (a *bucketActor[K, V]) seeded(ctx protoactor.Context, note *seeded[K, V]) {
@@ -130,20 +129,32 @@ func (a *bucketActor[K, V]) seeded(ctx protoactor.Context, note *seeded[K, V]) {
 		})
 		r.changeVitals(func(v *vitals) { v.initFailed = note.err })
 	}
-	a.ready(ctx, note.seed.values)
+	r.plant(note.seed.values)
+	r.planted = true
+	a.found(ctx)
+}
+
+// plant puts a seed into the table, but not over what the file held: that was acknowledged.
+func (r *run[K, V]) plant(values map[K]V) {
+	if !r.config.Load().CacheEnabled {
+		return
+	}
+	for key, value := range values {
+		if _, held := r.table.get(key); held {
+			continue
+		}
+		if e, ok := r.saving(key, value, SourceInit); ok {
+			r.table.replace(key, e.next)
+		}
+	}
 }
 
 // ready opens the bucket: readers get the table, and what was held is answered.
-func (a *bucketActor[K, V]) ready(ctx protoactor.Context, seed map[K]V) {
+func (a *bucketActor[K, V]) ready(ctx protoactor.Context) {
 	r, config, now := a.run, a.run.config.Load(), time.Now()
-	r.table = newTable[K, V](!config.CacheEnabled, r.counters.hits)
-	if config.CacheEnabled {
-		for key, value := range seed {
-			r.save(key, value, SourceInit, now)
-		}
-	}
-	r.changeVitals(func(v *vitals) { v.generation, v.readyAt, v.completedAt = 1, now, now })
-	r.nextDue = now.Add(config.pause())
+	fresh := r.freshAt()
+	r.changeVitals(func(v *vitals) { v.generation, v.readyAt, v.completedAt = 1, now, fresh })
+	r.nextDue = fresh.Add(config.pause())
 	r.state.Store(int32(phaseReady))
 	a.bucket.table.Store(r.table)
 	a.spawnClock(ctx)
@@ -168,6 +179,7 @@ func (a *bucketActor[K, V]) carryOn(ctx protoactor.Context) {
 		a.start(ctx)
 	case phaseReady:
 		a.spawnClock(ctx)
+		r.resumeKeeper()
 		r.serveHeld()
 		r.launch()
 		r.advance()

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/puzpuzpuz/xsync/v4"
+
+	"github.com/dataworker-go/dataworker/dump"
 )
 
 // Stats are counts since the bucket was started; of a bucket that has stopped, those
@@ -33,10 +35,21 @@ type Stats struct {
 	Deletes  int64 // Deletes carried out
 	Restarts int64 // panics of the bucket's actor that it came back from
 
+	Persist PersistStats // of the file, if there is one
+
 	Generation  uint64    // of the state that readers see: 1 for the seed, one more with each full refresh
 	Refreshes   int64     // full refreshes that have ended
 	LastRefresh Report    // of the last of them
 	ReadyAt     time.Time // when the bucket could first be read; zero before
+}
+
+// PersistStats are about the file of a bucket. Refused and Skipped count since the start.
+type PersistStats struct {
+	dump.Stats
+	Refused  int64         // DirectSets, Sets and Deletes that got an ErrPersist
+	Skipped  int64         // loaded values that cannot be encoded, and are kept in memory only
+	Recovery dump.Recovery // what was found at the start
+	Trouble  error         // nil while the file holds all that the bucket holds
 }
 
 // Stats returns the bucket's statistics. It never blocks; counts that change
@@ -67,6 +80,13 @@ func (b *Bucket[K, V]) Stats() Stats {
 		LastRefresh:  v.last,
 		ReadyAt:      v.readyAt,
 	}
+	s.Persist = PersistStats{
+		Refused: c.persistFailures.Load(), Skipped: c.unwritable.Load(),
+		Recovery: v.recovery, Trouble: v.dumpTrouble,
+	}
+	if file := r.file.Load(); file != nil && file.dump != nil {
+		s.Persist.Stats = file.dump.Stats()
+	}
 	if r.phase() != phaseOver {
 		s.Running = int(c.running())
 	}
@@ -87,6 +107,7 @@ type counters struct {
 	loadFailures, loadPanics, loadTimeouts, notFound atomic.Int64
 	loadTime                                         atomic.Int64 // nanoseconds
 	sets, deletes, restarts                          atomic.Int64
+	persistFailures, unwritable                      atomic.Int64
 }
 
 func (c *counters) running() int64 {

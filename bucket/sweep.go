@@ -177,11 +177,10 @@ func (r *run[K, V]) finish(s *sweep[K, V]) {
 	})
 
 	r.setClock(now)
+	r.renewFile()
 	defer s.askers.dismiss(answer[V]{report: &report}) // last: who hears of it finds it logged and published
 	r.logSweep(report)
-	if err := actor.Publish(r.system, Refreshed{Bucket: r.bucket.name, Report: report}); err != nil {
-		r.log(func(log logrus.FieldLogger) { log.WithError(err).Error("a subscriber of the event stream panicked") })
-	}
+	r.publish(Refreshed{Bucket: r.bucket.name, Report: report})
 }
 
 // logSweep writes one line for a refresh, however many keys failed.

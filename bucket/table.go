@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/puzpuzpuz/xsync/v4"
 )
@@ -37,12 +36,6 @@ func newTable[K comparable, V any](bypass bool, hits *xsync.Counter) *table[K, V
 func (t *table[K, V]) get(key K) (*record[V], bool) { return t.records.Load(key) }
 
 func (t *table[K, V]) len() int { return t.records.Size() }
-
-// put saves a new value.
-func (t *table[K, V]) put(key K, value V, source Source, now time.Time) {
-	t.version++
-	t.replace(key, &record[V]{value: value, loadedAt: now.UnixNano(), version: t.version, source: source})
-}
 
 // replace swaps the record of key for next.
 func (t *table[K, V]) replace(key K, next *record[V]) {

@@ -1,15 +1,19 @@
 package bucket
 
-import (
-	"maps"
-	"time"
-)
+import "maps"
 
 // set saves a value that a caller gives. A load of the key that is under way is
 // overtaken: those who wait for it get this value.
 func (r *run[K, V]) set(a *ask[K, V]) {
+	c := change[K, V]{ask: a, awaits: true}
+	if e, ok := r.saving(a.key, a.value, SourceSet); ok {
+		c.edits = []edit[K, V]{e}
+	}
+	r.commit(c)
+}
+
+func (r *run[K, V]) setDone(a *ask[K, V]) {
 	r.counters.sets.Add(1)
-	r.save(a.key, a.value, SourceSet, time.Now())
 	r.touch(a.key)
 	if f := r.flights[a.key]; f != nil {
 		f.stale = f.launched
@@ -23,8 +27,11 @@ func (r *run[K, V]) set(a *ask[K, V]) {
 
 // delete removes a key. A load that is under way began before, so it is not saved.
 func (r *run[K, V]) delete(a *ask[K, V]) {
+	r.commit(change[K, V]{ask: a, awaits: true, edits: []edit[K, V]{{key: a.key}}})
+}
+
+func (r *run[K, V]) deleteDone(a *ask[K, V]) {
 	r.counters.deletes.Add(1)
-	r.table.remove(a.key)
 	r.touch(a.key)
 	if f := r.flights[a.key]; f != nil {
 		f.stale = f.launched

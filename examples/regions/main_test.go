@@ -21,8 +21,10 @@ func TestTour_shows_every_step_and_leaves_nothing_behind(t *testing.T) {
 
 	first := tourOf(t, "-db", path)
 	assert.Contains(t, first, "made now")
+	assertInOrder(t, first, "cold", "there was no dump", "the next run starts warm")
 	second := tourOf(t, "-db", path)
 	assert.Contains(t, second, "found, from an earlier run")
+	assertInOrder(t, second, "warm", "the database was not asked", "cold", "times as long")
 
 	for _, out := range []string{first, second} {
 		assertInOrder(t, out,
@@ -55,12 +57,13 @@ func TestTour_shows_every_step_and_leaves_nothing_behind(t *testing.T) {
 			"9 What the bucket counted",
 			"health ready",
 			"restarts 2",
-			"10 A clean stop",
+			"10 A start from the dump",
+			"11 A clean stop",
 			"goroutines",
 		)
 		assert.NotContains(t, out, "\x1b", "a buffer is no terminal")
 	}
-	assert.Equal(t, []string{"regions.db"}, filesIn(t, filepath.Dir(path)))
+	assert.Equal(t, []string{"regions.db", "regions.dump"}, filesIn(t, filepath.Dir(path)))
 }
 
 func TestTour_serves_until_it_is_interrupted(t *testing.T) {
@@ -71,7 +74,7 @@ func TestTour_serves_until_it_is_interrupted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "regions.db")
 	err := run(ctx, []string{"-db", path, "-serve", "-every", "50ms"}, out, io.Discard)
 	require.NoError(t, err, out.String())
-	assertInOrder(t, out.String(), "10 At work", "ready", "held", "interrupted", "11 A clean stop", "after the stop")
+	assertInOrder(t, out.String(), "11 At work", "ready", "held", "interrupted", "12 A clean stop", "after the stop")
 }
 
 func TestTour_stops_early_without_a_trace_when_interrupted(t *testing.T) {

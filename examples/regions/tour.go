@@ -54,6 +54,7 @@ func (t *tour) run(ctx context.Context) error {
 		{"A loader that panics", t.panicking},
 		{"The bucket's own actor dies, while four readers read", t.crash},
 		{"What the bucket counted", t.statistics},
+		{"A start from the dump", t.warm},
 	}
 	for _, step := range steps {
 		if err := t.step(ctx, step.title, step.do); err != nil {
