@@ -10,6 +10,7 @@ import (
 
 	"github.com/dataworker-go/dataworker/actor"
 	"github.com/dataworker-go/dataworker/dump"
+	"github.com/dataworker-go/dataworker/loader"
 )
 
 // keeper holds what a run knows about its file. It belongs to the actor's turn, but for the
@@ -258,8 +259,9 @@ func (r *run[K, V]) rewrite() {
 	k.overran, k.overrun = k.overrun, false
 	snapshot := r.snapshot()
 	r.background.Go(func() {
-		skipped, err := rewriting.Run(r.ctx, snapshot)
-		r.tell(rewritten{skipped: skipped, err: err})
+		note := rewritten{err: loader.ErrGoexit} // of a codec
+		defer func() { r.tell(note) }()
+		note.skipped, note.err = rewriting.Run(r.ctx, snapshot)
 	})
 }
 

@@ -34,9 +34,12 @@ func (a *bucketActor[K, V]) openFile(ctx protoactor.Context, config Config) {
 	step := r.takeStep()
 	r.background.Go(func() {
 		sink := &restoring[K, V]{table: newTable[K, V](!config.CacheEnabled, r.counters.hits)}
-		d, found, err := dump.Open(r.ctx, config.File, sink, r.dumpOptions(config))
-		r.file.Store(&openedFile[K, V]{d, sink.table, found, err})
-		r.tell(&opened{run: r, step: step})
+		file := &openedFile[K, V]{table: sink.table, err: loader.ErrGoexit} // of a codec
+		defer func() {
+			r.file.Store(file)
+			r.tell(&opened{run: r, step: step})
+		}()
+		file.dump, file.found, file.err = dump.Open(r.ctx, config.File, sink, r.dumpOptions(config))
 	})
 }
 
@@ -143,8 +146,9 @@ func (a *bucketActor[K, V]) found(ctx protoactor.Context) {
 	step := r.takeStep()
 	d, snapshot := r.keeper.dump, r.snapshot()
 	r.background.Go(func() {
-		skipped, err := d.Rewrite(r.ctx, snapshot)
-		r.tell(&founded{run: r, skipped: skipped, err: err, step: step})
+		note := &founded{run: r, err: loader.ErrGoexit, step: step} // of a codec
+		defer r.tell(note)
+		note.skipped, note.err = d.Rewrite(r.ctx, snapshot)
 	})
 }
 

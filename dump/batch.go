@@ -15,9 +15,8 @@ type Batch[K comparable, V any] struct {
 
 	// What is encoded goes through here, because a pointer to an argument would put that
 	// on the heap, each time.
-	key     K
-	value   V
-	scratch []byte
+	key   K
+	value V
 }
 
 // NewBatch returns an empty batch.
@@ -38,70 +37,75 @@ func (b *Batch[K, V]) Reset() { b.bytes, b.records = b.bytes[:frameHeader], 0 }
 // names the key, if it would not come back as it is, or is too large ([MaxKey], [MaxValue],
 // [MaxBatch]); the batch is then as it was.
 func (b *Batch[K, V]) Put(entry Entry[K, V]) error {
-	start := len(b.bytes)
-	b.bytes = appendSet(b.bytes, entry.At)
-	err := b.putKey(entry.Key)
+	b.key, b.value = entry.Key, entry.Value
+	longer, err := b.field(appendSet(b.bytes, entry.At), keyField)
 	if err == nil {
-		err = b.putValue(entry.Value)
+		longer, err = b.field(longer, valueField)
 	}
-	return b.seal(start, entry.Key, err)
+	return b.add(longer, err)
 }
 
 // Delete adds the removal of a key. The error is that of Put.
 func (b *Batch[K, V]) Delete(key K) error {
-	start := len(b.bytes)
-	b.bytes = append(b.bytes, opDelete)
-	return b.seal(start, key, b.putKey(key))
+	b.key = key
+	longer, err := b.field(append(b.bytes, opDelete), keyField)
+	return b.add(longer, err)
 }
 
-func (b *Batch[K, V]) seal(start int, key K, err error) error {
-	if err == nil && len(b.bytes)-frameHeader > MaxBatch {
+// add takes the batch with one more record, if that is whole. Whatever happened on the way,
+// the batch has not changed until here.
+func (b *Batch[K, V]) add(longer []byte, err error) error {
+	key := b.key
+	var noKey K
+	var noValue V
+	b.key, b.value = noKey, noValue
+	if err == nil && len(longer)-frameHeader > MaxBatch {
 		err = fmt.Errorf("%w: the batch would be larger than %d bytes: write it in parts", ErrEncode, MaxBatch)
 	}
 	if err != nil {
-		b.bytes = b.bytes[:start]
 		return fmt.Errorf("dump: key %v: %w", printable{key}, err)
 	}
+	b.bytes = longer
 	b.records++
 	return nil
 }
 
-func (b *Batch[K, V]) putKey(key K) error {
-	b.key = key
-	defer func() { var none K; b.key = none }()
-	return b.put(MaxKey, "key", func(into []byte) ([]byte, error) { return b.format.encodeKey(into, &b.key) })
-}
+type fieldKind string
 
-func (b *Batch[K, V]) putValue(value V) error {
-	b.value = value
-	defer func() { var none V; b.value = none }()
-	return b.put(MaxValue, "value", func(into []byte) ([]byte, error) { return b.format.encodeValue(into, &b.value) })
-}
+const (
+	keyField   fieldKind = "key"
+	valueField fieldKind = "value"
+)
 
-// put adds what encode appends, with its length in front. Most lengths take one byte, for
-// which room is left; the others have what was encoded moved.
-func (b *Batch[K, V]) put(limit int, what string, encode func([]byte) ([]byte, error)) error {
-	start := len(b.bytes)
-	encoded, err := encode(append(b.bytes, 0))
+// field appends the encoded key or value, with its length in front. Most lengths take one
+// byte, for which room is left; the others have what was encoded moved.
+func (b *Batch[K, V]) field(into []byte, kind fieldKind) ([]byte, error) {
+	start, limit := len(into), MaxKey
+	into = append(into, 0)
+	var encoded []byte
+	var err error
+	if kind == keyField {
+		encoded, err = b.format.encodeKey(into, &b.key)
+	} else {
+		limit = MaxValue
+		encoded, err = b.format.encode(b.format.values, into, &b.value)
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
+
 	length := len(encoded) - start - 1
-	if length < 0 {
-		return fmt.Errorf("%w: the codec of the %s returned less than it was given", ErrEncode, what)
-	}
-	if length > limit {
-		return fmt.Errorf("%w: the %s takes %d bytes, and may take %d", ErrEncode, what, length, limit)
-	}
-	if length < 0x80 {
+	switch {
+	case length < 0:
+		return nil, fmt.Errorf("%w: the codec of the %s returned less than it was given", ErrEncode, kind)
+	case length > limit:
+		return nil, fmt.Errorf("%w: the %s takes %d bytes, and may take %d", ErrEncode, kind, length, limit)
+	case length < 0x80:
 		encoded[start] = byte(length)
-		b.bytes = encoded
-		return nil
+		return encoded, nil
 	}
-	prefix := binary.AppendUvarint(b.scratch[:0], uint64(length))
-	b.scratch = prefix
-	b.bytes = slices.Replace(encoded, start, start+1, prefix...)
-	return nil
+	var room [binary.MaxVarintLen64]byte
+	return slices.Replace(encoded, start, start+1, binary.AppendUvarint(room[:0], uint64(length))...), nil
 }
 
 // printable shows a key in a message: its own methods may panic, which fmt survives, and a

@@ -96,7 +96,7 @@ func (o opened) prefix(s *sample, promised int) error {
 // caller not worth knowing.
 func (o opened) policies(s *sample, file []byte, salvaged int) error {
 	quarantine, salvage := openImage(file, dump.Quarantine), openImage(file, dump.SalvagePrefix)
-	if !errors.Is(o.err, dump.ErrCorrupt) && !errors.Is(o.err, dump.ErrTruncated) {
+	if len(file) == 0 || !errors.Is(o.err, dump.ErrCorrupt) && !errors.Is(o.err, dump.ErrTruncated) {
 		for _, other := range []opened{quarantine, salvage} {
 			if fmt.Sprint(o.err) != fmt.Sprint(other.err) || !maps.Equal(o.held, other.held) {
 				return fmt.Errorf("got %w without a policy, and with one %w", o.err, other.err)

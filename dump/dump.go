@@ -154,6 +154,7 @@ func Open[K comparable, V any](ctx context.Context, path string, sink Sink[K, V]
 		return nil, found, err
 	}
 	d.store = store
+	d.Stats() // so that there is a call before
 	if restore.migrate && !found.Empty() {
 		found.Migrated = true
 		store.broken = store.fault(ErrBroken, "its values are of another schema", nil)
@@ -331,11 +332,23 @@ type Stats struct {
 	LastError  error // of the last write, sync or rewrite that failed; nil if none has
 }
 
-// Stats returns the dump's statistics.
+// Stats returns the dump's statistics. It never blocks: while the disk is at work, they may be
+// those of the call before.
 func (d *Dump[K, V]) Stats() Stats {
 	s := d.store
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if s.mu.TryLock() {
+		stats := s.describe()
+		s.described.Store(&stats)
+		s.mu.Unlock()
+		return stats
+	}
+	if last := s.described.Load(); last != nil {
+		return *last
+	}
+	return Stats{}
+}
+
+func (s *store) describe() Stats {
 	return Stats{
 		Generation: s.current.generation,
 		Snapshot:   s.body,

@@ -53,10 +53,6 @@ func (f *format[K, V]) encodeKey(into []byte, key *K) ([]byte, error) {
 	return encoded, nil
 }
 
-func (f *format[K, V]) encodeValue(into []byte, value *V) ([]byte, error) {
-	return f.encode(f.values, into, value)
-}
-
 // encode calls a codec, which is the user's code or calls it.
 func (f *format[K, V]) encode(codec Codec, into []byte, value any) (encoded []byte, err error) {
 	defer func() {

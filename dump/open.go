@@ -39,33 +39,44 @@ type storeOptions struct {
 const maxTorn = 1 << 20
 
 // openStore opens the file at path, or what is to become one, for writing.
-func openStore(ctx context.Context, path string, o storeOptions, into contents) (s *store, r Recovery, err error) {
+func openStore(ctx context.Context, path string, o storeOptions, into contents) (*store, Recovery, error) {
 	began := time.Now()
 	resolved, err := o.fs.Resolve(path)
 	if err != nil {
-		return nil, r, &Error{Path: path, Offset: -1, Kind: ErrIO, Reason: "looking for its directory", Err: err}
+		return nil, Recovery{}, &Error{Path: path, Offset: -1, Kind: ErrIO, Reason: "looking for its directory", Err: err}
 	}
 	path = resolved
 	if _, err := describe(o.fs, path); err != nil {
-		return nil, r, err
+		return nil, Recovery{}, err
 	}
 	lock, err := o.fs.Lock(path + ".lock")
 	if err != nil {
-		return nil, r, lockError(path, err)
+		return nil, Recovery{}, lockError(path, err)
 	}
 
-	s = &store{fs: o.fs, path: path, lock: lock, policy: o.policy, head: o.head, notify: o.notify}
-	opening := opening{store: s, options: o, into: into}
-	if err = opening.run(ctx); err != nil {
-		if s.file != nil {
-			_ = s.file.Close() // it was only read
+	opening := opening{options: o, into: into}
+	opening.store = &store{fs: o.fs, path: path, lock: lock, policy: o.policy, head: o.head, notify: o.notify}
+	opened := false
+	defer func() { // also when a codec ends the goroutine
+		if !opened {
+			opening.store.giveUp()
 		}
-		_ = lock.Close()
+	}()
+	if err := opening.run(ctx); err != nil {
 		return nil, opening.found, err
 	}
-	s.sweepLeftovers()
+	opened = true
+	opening.store.sweepLeftovers()
 	opening.found.Took = time.Since(began)
-	return s, opening.found, nil
+	return opening.store, opening.found, nil
+}
+
+// giveUp closes what was only read.
+func (s *store) giveUp() {
+	if s.file != nil {
+		_ = s.file.Close()
+	}
+	_ = s.lock.Close()
 }
 
 func lockError(path string, err error) error {
@@ -106,7 +117,11 @@ func (o *opening) run(ctx context.Context) error {
 	if info, err = s.file.Stat(); err != nil {
 		return s.fault(ErrIO, "looking at it", err)
 	}
-
+	if info.Size() == 0 {
+		// There is no dump that is empty, so this is not the damage of one.
+		_, err := readHeader(s.path, s.file, 0)
+		return err
+	}
 	err = o.read(ctx, info.Size())
 	if !isDamage(err) || o.options.onCorrupt == Fail {
 		return err

@@ -161,11 +161,21 @@ func (r *restore[K, V]) join() error {
 func (r *restore[K, V]) end(bool) error { return r.join() }
 
 func (w *restorer[K, V]) drain(frames <-chan frame) {
+	ended := false
+	defer func() {
+		if ended {
+			return
+		}
+		w.failed = &Error{Path: w.path, Offset: -1, Kind: ErrDecode, Reason: "a codec called runtime.Goexit"}
+		for range frames { // whoever sends must not wait for ever
+		}
+	}()
 	for f := range frames {
 		if w.failed == nil {
 			w.failed = w.take(f)
 		}
 	}
+	ended = true
 }
 
 // take decodes the records of a frame, or those of a batch that are this worker's.

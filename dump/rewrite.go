@@ -32,6 +32,7 @@ type rewriting struct {
 	first   uint64
 	body    int64
 	adopted bool // it has taken the place
+	spent   File // the old file, when that has happened; nil if there was none
 
 	early  chan error // the sync that runs while more is written; nil if none does
 	pushed int64      // where the file ended when it began
@@ -89,6 +90,11 @@ func (w *rewriting) run(ctx context.Context, head header, fill func(*blocks) err
 	}
 	if err == nil {
 		err = w.replace()
+	}
+	if w.spent != nil {
+		// Nothing in it is needed any more. To give back its room takes long if it is large, so
+		// nobody is held up meanwhile.
+		_ = w.spent.Close()
 	}
 	if err != nil {
 		s.mu.Lock()
@@ -373,9 +379,7 @@ func (w *rewriting) rename() error {
 // there is no way back.
 func (w *rewriting) adopt() error {
 	s := w.store
-	if s.file != nil {
-		_ = s.file.Close() // nothing in it is needed any more
-	}
+	w.spent = s.file
 	s.file, s.current = w.file, w.head
 	s.body, s.end, s.synced, s.records = w.body, w.end, w.end, w.first
 	s.slot = slot{counter: slotsPerFile, length: w.end}

@@ -51,6 +51,8 @@ type store struct {
 	syncs    int64
 	rewrites int64
 	lastErr  error
+
+	described atomic.Pointer[Stats] // as it was last seen; for those who may not wait
 }
 
 // append writes records as one frame, whole or not at all. b is room for the frame's
@@ -130,6 +132,9 @@ func (s *store) mark(next slot) error {
 // write puts b at the end of the file. What was written in part is taken back, so that the
 // next write may succeed; if that fails, nobody knows what is there.
 func (s *store) write(b []byte) error {
+	if err := s.untouched(s.end); err != nil {
+		return err
+	}
 	_, err := s.file.WriteAt(b, s.end)
 	if err == nil {
 		return nil
@@ -145,13 +150,31 @@ func (s *store) flush() {
 	if len(s.buffer) == 0 {
 		return
 	}
-	_, err := s.file.WriteAt(s.buffer, s.end-int64(len(s.buffer)))
+	at := s.end - int64(len(s.buffer))
+	err := s.untouched(at)
+	if err == nil {
+		if _, failed := s.file.WriteAt(s.buffer, at); failed != nil {
+			err = s.breakDown("writing what was buffered", failed)
+		}
+	}
 	if err != nil {
-		_ = s.breakDown("writing what was buffered", err)
 		s.tell(s.broken)
 		return
 	}
 	s.buffer = s.buffer[:0]
+}
+
+// untouched says whether the file ends where it was left. A write to one that another hand
+// has cut short would make it long again, with a hole in it.
+func (s *store) untouched(end int64) error {
+	info, err := s.file.Stat()
+	if err != nil {
+		return s.breakDown("looking at it", err)
+	}
+	if info.Size() != end {
+		return s.robbed(s.fault(ErrStolen, fmt.Sprintf("it has %d bytes, and was left with %d", info.Size(), end), nil))
+	}
+	return nil
 }
 
 // failed is the error of a write that left everything as it was.

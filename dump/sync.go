@@ -33,12 +33,12 @@ func (s *store) syncTo(end int64, generation uint64) error {
 	target, file := s.end, s.file
 	done = target == s.synced
 	s.mu.Unlock()
-	if err != nil || done {
+	if err != nil {
 		return err
 	}
 
 	stolen := s.stolen(file, target)
-	if stolen == nil {
+	if stolen == nil && !done {
 		err = file.Sync()
 	}
 
@@ -50,13 +50,15 @@ func (s *store) syncTo(end int64, generation uint64) error {
 	case err != nil:
 		return s.breakDown("syncing", err)
 	}
-	s.synced = target
-	s.syncs++
+	if !done {
+		s.synced = target
+		s.syncs++
+	}
 	return nil
 }
 
 // stolen says that what is at the path is no longer the file that is written to. It is
-// asked at every sync. Of a file that was cut short and written to since, it sees nothing.
+// asked at every sync.
 func (s *store) stolen(file File, length int64) error {
 	at, err := file.IsAt(s.path)
 	if err != nil {
@@ -166,11 +168,12 @@ func (s *store) finish() error {
 		return nil
 	case s.broken != nil:
 		return s.fault(ErrBroken, "", s.broken)
-	case s.slot.clean:
-		return nil
 	}
 	if stolen := s.stolen(s.file, s.end); stolen != nil {
 		return s.robbed(stolen)
+	}
+	if s.slot.clean {
+		return nil
 	}
 	if err := s.file.Sync(); err != nil {
 		return s.breakDown("syncing", err)
