@@ -46,7 +46,7 @@ test: ## All tests, with the race detector where there is a C compiler
 	exit $$failed
 
 .PHONY: check
-check: fmt-check vet lint deps test ## What CI runs, exactly; changes no file
+check: fmt-check vet lint deps portable test ## What CI runs, exactly; changes no file
 
 .PHONY: fmt
 fmt: ## Format every file
@@ -75,6 +75,15 @@ deps: ## No test package may reach users; go.mod and go.sum are tidy
 		echo "the packages above reach users, and are for tests only"; exit 1; \
 	fi
 	@$(call each,go mod tidy -diff)
+
+# A processor of 32 bits is the other kind that everybody with Linux on amd64 has.
+.PHONY: portable
+portable: ## Dump files on a processor of 32 bits; go vet for other systems
+	@test "$$(go env GOOS)/$$(go env GOARCH)" != linux/amd64 || \
+		GOARCH=386 CGO_ENABLED=0 go test -count=1 -run 'Golden|Layout' ./dump
+	@for system in darwin windows; do \
+		CGO_ENABLED=0 GOOS=$$system go vet $(PACKAGES) || exit 1; \
+	done
 
 .PHONY: torture
 torture: ## The long proofs of the dump: kills, cuts, flips, faults and power cuts by the thousand

@@ -16,11 +16,13 @@
 //	crash    bucket panics ──▶ supervisor ──▶ the next incarnation adopts the table,
 //	         the loads in flight and those who wait for them
 //
+//	file     a change ──▶ encode ──▶ append ──▶ sync, by policy ──▶ table ──▶ answer   (with [File])
+//
 // # What a caller sees
 //
 //	when                           Fetch                                   DirectGet
 //	not started                    ErrNotRunning                           not there
-//	starting (Init at work)        waits, as long as its ctx allows        not there
+//	starting (dump, Init at work)  waits, as long as its ctx allows        not there
 //	key held                       the value, in nanoseconds               the value
 //	key missing, loader answers    the value, saved                        there afterwards
 //	key missing, ErrNotFound       *loader.Error with loader.ErrNotFound   not there

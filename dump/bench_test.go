@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,22 +60,28 @@ func keys16(n int) []string {
 	return keys
 }
 
-// BenchmarkRewrite: how fast is a whole dump, against writing the same bytes and one sync?
+// BenchmarkRewrite: how fast is a whole dump, against writing the same bytes and one sync? And
+// how much memory does it take?
 func BenchmarkRewrite(b *testing.B) {
 	keys, value := keys16(million), make([]byte, valueSize)
 	directory := b.TempDir()
-	path := filepath.Join(directory, "bench.dump")
-	d := openBytes(b, path, dump.Options{})
 	var ours, bare time.Duration
-	for b.Loop() {
+	var most int64
+	for i := 0; b.Loop(); i++ {
+		d := openBytes(b, filepath.Join(directory, fmt.Sprint("dump", i)), dump.Options{})
+		runtime.GC()
+		peak := watchHeap()
 		began := time.Now()
 		_, err := d.Rewrite(context.Background(), dump.Snapshot[string, []byte]{Entries: entries(keys, value)})
-		require.NoError(b, err)
 		ours += time.Since(began)
-
+		most = max(most, peak())
+		require.NoError(b, err)
 		size := d.Stats().Snapshot
-		bytes := make([]byte, 1<<20)
+		require.NoError(b, d.Close())
+		require.NoError(b, os.Remove(d.Path()))
+
 		runtime.GC()
+		bytes := make([]byte, 1<<20)
 		began = time.Now()
 		file, err := os.Create(filepath.Join(directory, "bare"))
 		require.NoError(b, err)
@@ -87,6 +96,33 @@ func BenchmarkRewrite(b *testing.B) {
 	}
 	b.ReportMetric(bare.Seconds()/ours.Seconds(), "speed/bare")
 	b.ReportMetric(float64(b.N)*million/ours.Seconds(), "entries/s")
+	b.ReportMetric(float64(most)/(1<<20), "MiB-more")
+}
+
+// watchHeap looks at the heap every millisecond. What it returns ends that, and says by how
+// many bytes it had grown at the most.
+func watchHeap() (peak func() int64) {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	read := func() int64 {
+		metrics.Read(sample)
+		return int64(sample[0].Value.Uint64())
+	}
+	before, end, most := read(), make(chan struct{}), make(chan int64)
+	go func() {
+		highest := before
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				highest = max(highest, read())
+			case <-end:
+				most <- highest - before
+				return
+			}
+		}
+	}()
+	return func() int64 { close(end); return <-most }
 }
 
 // BenchmarkOpen: how many raw entries a second does a start read?
@@ -102,6 +138,91 @@ func BenchmarkOpen(b *testing.B) {
 		require.NoError(b, d.Close())
 	}
 	b.ReportMetric(float64(b.N)*million/b.Elapsed().Seconds(), "entries/s")
+}
+
+// product is a struct as they come: numbers, texts, a list, a time.
+type product struct {
+	ID      int64
+	Name    string
+	Price   float64
+	Tags    []string
+	Updated time.Time
+	Active  bool
+	Stock   uint32
+}
+
+func products(n int) iter.Seq[dump.Entry[string, product]] {
+	return func(yield func(dump.Entry[string, product]) bool) {
+		for i := range n {
+			p := product{int64(i), fmt.Sprint("product ", i), 9.5, []string{"a", "bb", "ccc"}, time.Unix(int64(i), 123456789).UTC(), true, 7}
+			if !yield(dump.Entry[string, product]{Key: key16(i), Value: p}) {
+				return
+			}
+		}
+	}
+}
+
+// heap is a sink that keeps what it gets, as a loop that decodes into a slice does.
+type heap struct {
+	next     atomic.Int64
+	products []product
+}
+
+func (h *heap) Begin(n int)                       { h.products = make([]product, n) }
+func (h *heap) Put(e dump.Entry[string, product]) { h.products[h.next.Add(1)-1] = e.Value }
+func (h *heap) Delete(string)                     {}
+
+// BenchmarkOpenStructs: how fast is a start with structs, against decoding the same bytes in
+// bare loops on all processors?
+func BenchmarkOpenStructs(b *testing.B) {
+	const n = 200_000
+	path := filepath.Join(b.TempDir(), "bench.dump")
+	d, _, err := dump.Open(context.Background(), path, &heap{}, dump.Options{Name: "bench"})
+	require.NoError(b, err)
+	_, err = d.Rewrite(context.Background(), dump.Snapshot[string, product]{Entries: products(n)})
+	require.NoError(b, err)
+	require.NoError(b, d.Close())
+	encoded := make([][]byte, 0, n)
+	for e := range products(n) {
+		bytes, err := dump.CBOR().Encode(nil, &e.Value)
+		require.NoError(b, err)
+		encoded = append(encoded, bytes)
+	}
+
+	var ours, bare time.Duration
+	for b.Loop() {
+		runtime.GC()
+		began := time.Now()
+		sink := &heap{}
+		d, _, err := dump.Open(context.Background(), path, sink, dump.Options{Name: "bench"})
+		ours += time.Since(began)
+		require.NoError(b, err)
+		require.EqualValues(b, n, sink.next.Load())
+		require.NoError(b, d.Close())
+
+		runtime.GC()
+		began = time.Now()
+		decodeAll(b, encoded)
+		bare += time.Since(began)
+	}
+	b.ReportMetric(bare.Seconds()/ours.Seconds(), "speed/bare")
+	b.ReportMetric(float64(b.N)*n/ours.Seconds(), "entries/s")
+}
+
+func decodeAll(b *testing.B, encoded [][]byte) {
+	decoded := make([]product, len(encoded))
+	var workers sync.WaitGroup
+	processors := runtime.GOMAXPROCS(0)
+	for w := range processors {
+		workers.Go(func() {
+			for i := w; i < len(encoded); i += processors {
+				if err := dump.CBOR().Decode(encoded[i], &decoded[i]); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
 }
 
 // BenchmarkWrite: how many acknowledged writes a second, in batches?

@@ -20,5 +20,5 @@ func freeSpace(directory string) (int64, error) {
 	if err := unix.Statfs(directory, &stat); err != nil {
 		return 0, os.NewSyscallError("statfs", err)
 	}
-	return int64(stat.Bavail) * stat.Bsize, nil
+	return int64(stat.Bavail) * int64(stat.Bsize), nil //nolint:unconvert // it is 32 bits wide on some processors
 }
