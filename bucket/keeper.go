@@ -23,7 +23,8 @@ type keeper[K comparable, V any] struct {
 	batch *dump.Batch[K, V]
 	full  []*dump.Batch[K, V] // those that come before it
 
-	staged  []change[K, V] // in the batches, and not made
+	staged  []change[K, V] // in the batches; its memory is used again and again
+	made    int            // how many of them are made
 	writes  int            // of them, those of callers
 	awaited bool           // somebody waits for one of them
 	told    bool           // writesDue is on its way
@@ -161,11 +162,12 @@ func (r *run[K, V]) flush() {
 			r.troubled(k.outcome)
 		}
 	}
-	for len(k.staged) > 0 {
-		r.fulfil(&k.staged[0], k.outcome) // may be cut short, and can be done again
-		k.staged = k.staged[1:]
+	for ; k.made < len(k.staged); k.made++ {
+		r.fulfil(&k.staged[k.made], k.outcome) // may be cut short, and can be done again
 	}
-	k.staged, k.full, k.writes, k.awaited, k.written = nil, nil, 0, false, false
+	clear(k.staged)
+	k.staged, k.made = k.staged[:0], 0
+	k.full, k.writes, k.awaited, k.written = nil, 0, false, false
 	k.batch.Reset()
 	r.tend()
 }
@@ -225,9 +227,8 @@ func (r *run[K, V]) dismissStaged(err error) {
 	if k == nil {
 		return
 	}
-	for len(k.staged) > 0 {
-		c := k.staged[0]
-		k.staged = k.staged[1:]
+	for ; k.made < len(k.staged); k.made++ {
+		c := &k.staged[k.made]
 		if c.ask != nil {
 			c.ask.reply(answer[V]{err: err})
 			continue
