@@ -328,7 +328,7 @@ func TestInspect_names_the_policies(t *testing.T) {
 
 func TestFile_that_another_holds_names_the_process(t *testing.T) {
 	path := t.TempDir() + "/numbers.dump"
-	session(t, &counting{}, path, func(*bucket.Bucket[string, int]) {
+	onFile(t, &counting{}, path, func(*bucket.Bucket[string, int]) {
 		_, err := startErr(t, bucket.New("numbers", &counting{}, quiet(), bucket.File(path)))
 		require.ErrorIs(t, err, dump.ErrLocked)
 		require.ErrorContains(t, err, "process "+jsonOf(os.Getpid()))

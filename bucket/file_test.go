@@ -36,11 +36,11 @@ func (c *counting) Init(context.Context) (map[string]int, error) {
 	return map[string]int{"seed": 1}, nil
 }
 
-// session starts a bucket on a file, lets use it, and stops it.
-func session(t *testing.T, l loader.Loader[string, int], path string, use func(*bucket.Bucket[string, int]), opts ...bucket.Option) {
+// onFile starts a bucket on a file, lets use it, and stops it.
+func onFile(t *testing.T, l loader.Loader[string, int], path string, use func(*bucket.Bucket[string, int]), opts ...bucket.Option) {
 	t.Helper()
 	b := bucket.New("numbers", l, append([]bucket.Option{quiet(), bucket.File(path)}, opts...)...)
-	t.Run("session", func(t *testing.T) {
+	t.Run("run", func(t *testing.T) {
 		start(t, b)
 		use(b)
 	})
@@ -51,7 +51,7 @@ func TestFile_brings_everything_back_and_skips_Init(t *testing.T) {
 	ctx := context.Background()
 	source := &counting{}
 	var loadedAt time.Time
-	session(t, source, path, func(b *bucket.Bucket[string, int]) {
+	onFile(t, source, path, func(b *bucket.Bucket[string, int]) {
 		_, err := b.Fetch(ctx, "four")
 		require.NoError(t, err)
 		require.NoError(t, b.DirectSet(ctx, "set", 100))
@@ -61,7 +61,7 @@ func TestFile_brings_everything_back_and_skips_Init(t *testing.T) {
 		loadedAt = e.LoadedAt
 		require.Equal(t, dump.Absent, b.Stats().Persist.Recovery.Outcome)
 	})
-	session(t, source, path, func(b *bucket.Bucket[string, int]) {
+	onFile(t, source, path, func(b *bucket.Bucket[string, int]) {
 		require.ElementsMatch(t, []string{"seed", "four", "set"}, b.Keys())
 		value, held := b.DirectGet("set")
 		require.True(t, held)
@@ -84,7 +84,7 @@ func TestFile_takes_many_writers_under_every_policy(t *testing.T) {
 	for _, policy := range []bucket.SyncPolicy{bucket.SyncAlways, bucket.SyncEvery(time.Millisecond), bucket.SyncNever, bucket.Buffered} {
 		t.Run(policy.String(), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "numbers.dump")
-			session(t, &counting{}, path, func(b *bucket.Bucket[string, int]) {
+			onFile(t, &counting{}, path, func(b *bucket.Bucket[string, int]) {
 				var writers sync.WaitGroup
 				for w := range 8 {
 					writers.Go(func() {
@@ -103,7 +103,7 @@ func TestFile_takes_many_writers_under_every_policy(t *testing.T) {
 				writers.Wait()
 				require.Equal(t, bucket.Ready, b.Health().State)
 			}, bucket.Sync(policy), bucket.CompactAfter(1))
-			session(t, &counting{}, path, func(b *bucket.Bucket[string, int]) {
+			onFile(t, &counting{}, path, func(b *bucket.Bucket[string, int]) {
 				require.Equal(t, 1601, b.Len())
 			})
 		})
@@ -112,7 +112,7 @@ func TestFile_takes_many_writers_under_every_policy(t *testing.T) {
 
 func TestFile_refuses_one_that_another_bucket_holds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "numbers.dump")
-	session(t, &counting{}, path, func(*bucket.Bucket[string, int]) {
+	onFile(t, &counting{}, path, func(*bucket.Bucket[string, int]) {
 		other := bucket.New("numbers", &counting{}, quiet(), bucket.File(path))
 		_, err := startErr(t, other)
 		require.ErrorIs(t, err, dump.ErrLocked)
