@@ -24,7 +24,8 @@ var (
 	ErrBusy = errors.New("busy: too many callers are waiting")
 
 	// ErrPersist is returned for a DirectSet, Set or Delete that could not be written to the
-	// bucket's file, and so was not made. The cause is in it.
+	// bucket's file, and so was not made. The cause is in it. If the process is killed before
+	// the file has been repaired, the next start may find the write made all the same.
 	ErrPersist = errors.New("not written to the dump")
 
 	// ErrRefused is returned when the gate refused a generation.

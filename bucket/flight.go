@@ -135,6 +135,9 @@ func (r *run[K, V]) dropIdle(f *flight[K, V]) {
 
 // launch gives free slots to the flights that have waited longest.
 func (r *run[K, V]) launch() {
+	if r.keeper != nil && r.keeper.closing {
+		return
+	}
 	config := r.config.Load()
 	for r.flying < config.MaxConcurrentLoads && r.queue.size() > 0 {
 		f := r.queue.pop()
@@ -176,11 +179,13 @@ func (r *run[K, V]) land(note *loaded[K, V]) {
 	r.vacate(f)
 	c := change[K, V]{flight: f, awaits: f.waiters.size() > 0}
 	r.settle(&c, note.outcome, note.failure)
+	f.stale = true // who comes before it has arrived is for the next
 	r.commit(c)
 }
 
 // arrive is the end of a landing: what was brought is in the table.
 func (r *run[K, V]) arrive(f *flight[K, V], got answer[V], report Report) {
+	r.freeKey(f)
 	r.dismiss(&f.waiters, got)
 	r.tally(f, report)
 	r.takeOff(f)
@@ -198,6 +203,7 @@ func (r *run[K, V]) abandon(f *flight[K, V], crash error) {
 		f.landed = true
 		r.vacate(f)
 	}
+	r.freeKey(f)
 	failure := &loader.Error{Bucket: r.bucket.name, Key: f.key, Err: crash}
 	r.dismiss(&f.waiters, answer[V]{err: failure})
 	var part Report
@@ -215,12 +221,16 @@ func (r *run[K, V]) dismiss(c *crowd[K, V], got answer[V]) {
 	}
 }
 
-// vacate frees the slot and the key.
+// vacate frees the slot. The key stays taken until what was loaded is in the table: two
+// flights of one key would not know of each other.
 func (r *run[K, V]) vacate(f *flight[K, V]) {
 	r.flying--
 	r.giveUp(f)
 	r.counters.landings.Add(1)
 	r.counters.loadTime.Add(int64(time.Since(f.started)))
+}
+
+func (r *run[K, V]) freeKey(f *flight[K, V]) {
 	if r.flights[f.key] == f {
 		delete(r.flights, f.key)
 	}

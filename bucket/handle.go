@@ -141,6 +141,9 @@ func (b *Bucket[K, V]) DirectGet(key K) (V, bool) {
 // value may or may not be saved. A load of the key that runs meanwhile is
 // overtaken: those who wait for it get v.
 //
+// The error is ctx's; [ErrNotRunning], [ErrStopped] or [ErrCrashed]; [ErrKeyType]; or, of a
+// bucket with a file, [ErrPersist]: then v is not saved.
+//
 // The bucket keeps v itself, so it must not be changed afterwards.
 func (b *Bucket[K, V]) DirectSet(ctx context.Context, key K, v V) error {
 	a := newAsk[K, V](opSet, key)
@@ -151,7 +154,7 @@ func (b *Bucket[K, V]) DirectSet(ctx context.Context, key K, v V) error {
 
 // Delete removes key from the bucket, not from the source: the next Fetch loads it
 // again. It is no error if the key is not there. It blocks as [Bucket.DirectSet]
-// does.
+// does, and has its errors.
 func (b *Bucket[K, V]) Delete(ctx context.Context, key K) error {
 	_, err := b.ask(ctx, newAsk[K, V](opDelete, key))
 	return err

@@ -19,7 +19,7 @@ type HealthState uint8
 // The states, from bad to good.
 const (
 	Stopped  HealthState = iota // does not run
-	Starting                    // OptionsFunc or Init is at work; callers wait
+	Starting                    // OptionsFunc, the file or Init is at work; callers wait
 	Stale                       // no full refresh has completed in three intervals
 	Degraded                    // usable, but something failed that will be tried again
 	Ready                       // all is well
@@ -83,7 +83,7 @@ func (b *Bucket[K, V]) Health() Health {
 		worsen(Degraded, "Init failed, so the bucket started without a seed: %v", safeError{v.initFailed})
 	}
 	if v.dumpTrouble != nil {
-		worsen(Degraded, "the dump is in trouble, and a crash would lose what it lacks: %v", safeError{v.dumpTrouble})
+		worsen(Degraded, "the dump is in trouble, and may lack what would be lost with the process: %v", safeError{v.dumpTrouble})
 	}
 	if failed, last := r.counters.failedInARow.Load(), r.counters.lastFailure.Load(); failed >= manyFailures && time.Since(last.at) < failureMemory {
 		worsen(Degraded, "the last %d loads failed: %v", failed, last.err)
@@ -99,7 +99,7 @@ func (b *Bucket[K, V]) Health() Health {
 type vitals struct {
 	generation  uint64
 	readyAt     time.Time
-	completedAt time.Time // of the last full refresh that was complete, else readyAt
+	completedAt time.Time // of the last full refresh that was complete, else of the start; or what the file says
 	refreshes   int64
 	last        Report
 	initFailed  error

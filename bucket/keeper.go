@@ -168,6 +168,9 @@ func (r *run[K, V]) flush() {
 	clear(k.staged)
 	k.staged, k.made = k.staged[:0], 0
 	k.full, k.writes, k.awaited, k.written = nil, 0, false, false
+	if k.batch.Size() > 2*mostStagedBytes { // of something huge; not worth keeping
+		k.batch = k.dump.NewBatch()
+	}
 	k.batch.Reset()
 	r.tend()
 }

@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"context"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -53,7 +54,8 @@ func (r *run[K, V]) rewrite() {
 	r.background.Go(func() {
 		note := rewritten{err: loader.ErrGoexit} // of a codec
 		defer func() { r.tell(note) }()
-		note.skipped, note.err = rewriting.Run(r.ctx, snapshot)
+		// A stop waits for it: the times of what a refresh found unchanged are nowhere else.
+		note.skipped, note.err = rewriting.Run(context.WithoutCancel(r.ctx), snapshot)
 	})
 }
 

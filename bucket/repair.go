@@ -26,7 +26,6 @@ func (r *run[K, V]) repair() {
 	if k == nil || k.trouble == nil || k.rewriting || r.phase() != phaseReady {
 		return
 	}
-	r.flush()
 	if k.overrun || k.redo || k.dump.Broken() != nil {
 		r.rewrite()
 		return
@@ -67,6 +66,9 @@ func (r *run[K, V]) writeBehind() error {
 			continue
 		}
 		_ = batch.Delete(key) // see encode
+	}
+	if batch.Len() == 0 {
+		return k.dump.Sync() // it has to show that it can still write
 	}
 	return k.dump.Write(batch)
 }
@@ -169,7 +171,7 @@ func (r *run[K, V]) lastRepair() error {
 	k := r.keeper
 	k.retry.Stop()
 	_ = k.dump.Sync() // what it cannot write or sync breaks it now, while that can be repaired
-	lacking := k.overrun || k.overran || len(k.lagging) > 0 || k.dump.Broken() != nil
+	lacking := k.wanted || k.overrun || k.overran || len(k.lagging) > 0 || k.dump.Broken() != nil
 	if !lacking && r.writeBehind() == nil {
 		return nil
 	}

@@ -52,7 +52,7 @@ type run[K comparable, V any] struct {
 	claimed     *protoactor.PID // what holds the bucket's name
 	crash       error           // the panic for which the restart is awaited
 
-	starting  bool          // OptionsFunc or Init is at work
+	starting  bool          // OptionsFunc, the file or Init is at work
 	step      int           // counts them; their notes carry it
 	planted   bool          // the seed of a bucket with a file is in the table
 	spawnedAt time.Time     // for the log

@@ -49,7 +49,7 @@ type PersistStats struct {
 	Refused  int64         // DirectSets, Sets and Deletes that got an ErrPersist
 	Skipped  int64         // loaded values that cannot be encoded, and are kept in memory only
 	Recovery dump.Recovery // what was found at the start
-	Trouble  error         // nil while the file holds all that the bucket holds
+	Trouble  error         // nil while all is well with the file
 }
 
 // Stats returns the bucket's statistics. It never blocks; counts that change

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -83,7 +84,7 @@ type Sink[K comparable, V any] interface {
 
 // Snapshot is everything that there is, for a new file.
 type Snapshot[K comparable, V any] struct {
-	// Entries are iterated over once. A key may come only once. They may change meanwhile
+	// Entries are iterated over once; nil is none. A key may come only once. They may change meanwhile
 	// if whatever changes is also written to the dump, first; see [Dump.BeginRewrite].
 	Entries iter.Seq[Entry[K, V]]
 
@@ -114,6 +115,9 @@ type Skipped struct {
 // [ErrSchema], [ErrDecode], [ErrReadOnly], [ErrNotRegular] or [ErrIO], and then the file is as
 // it was; or an [ErrType], or ctx's. Whatever was put into the sink is then worth nothing.
 func Open[K comparable, V any](ctx context.Context, path string, sink Sink[K, V], options Options) (*Dump[K, V], Recovery, error) {
+	if path == "" || sink == nil {
+		return nil, Recovery{}, fmt.Errorf("dump %q: a path and a sink are needed", path)
+	}
 	format, err := newFormat[K, V](options)
 	if err != nil {
 		return nil, Recovery{}, fmt.Errorf("dump %q: %w", path, err)
@@ -193,18 +197,26 @@ func (d *Dump[K, V]) Delete(key K) error {
 // When it returns, the terms of Options.Sync are met. Callers of SyncAlways who come
 // at the same time share a sync. An empty batch is not written.
 func (d *Dump[K, V]) Write(b *Batch[K, V]) error {
-	if b.records == 0 {
-		return nil
+	if err := d.owns(b); err != nil || b.records == 0 {
+		return err
 	}
 	// The frame is finished in the batch's own memory, behind its end.
 	return d.store.append(b.bytes, b.records)
 }
 
+// owns says whether b was made by d: one of another dump may be encoded in another way.
+func (d *Dump[K, V]) owns(b *Batch[K, V]) error {
+	if b.format != &d.format {
+		return d.store.fault(ErrEncode, "the batch is of another dump: use one of NewBatch", nil)
+	}
+	return nil
+}
+
 // WriteLater is Write, but it does not wait for the sync of SyncAlways: that comes with the
 // next Write, or after a second at the most. It is for what can be had again.
 func (d *Dump[K, V]) WriteLater(b *Batch[K, V]) error {
-	if b.records == 0 {
-		return nil
+	if err := d.owns(b); err != nil || b.records == 0 {
+		return err
 	}
 	s := d.store
 	s.mu.Lock()
@@ -249,17 +261,22 @@ func (d *Dump[K, V]) BeginRewrite() (*Rewriting[K, V], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rewriting[K, V]{d, begun}, nil
+	return &Rewriting[K, V]{dump: d, begun: begun}, nil
 }
 
-// Rewriting is a rewrite that has begun. It has to be run, once.
+// Rewriting is a rewrite that has begun. It has to be run, or there can be no other.
 type Rewriting[K comparable, V any] struct {
 	dump  *Dump[K, V]
 	begun *rewriting
+	ran   atomic.Bool
 }
 
-// Run is the rest of [Dump.Rewrite].
+// Run is the rest of [Dump.Rewrite]. It can be called once; whether it succeeds or fails, the
+// next attempt needs a BeginRewrite of its own.
 func (r *Rewriting[K, V]) Run(ctx context.Context, snapshot Snapshot[K, V]) (Skipped, error) {
+	if !r.ran.CompareAndSwap(false, true) {
+		return Skipped{}, r.dump.store.fault(ErrBroken, "this rewrite was run already: begin another", nil)
+	}
 	head := r.dump.store.head
 	head.partial = snapshot.Partial
 	if !snapshot.FreshAt.IsZero() {
@@ -276,6 +293,9 @@ func (r *Rewriting[K, V]) Run(ctx context.Context, snapshot Snapshot[K, V]) (Ski
 func (d *Dump[K, V]) fill(blocks *blocks, snapshot Snapshot[K, V], skipped *Skipped) error {
 	b := d.NewBatch()
 	b.bytes = blocks.next()
+	if snapshot.Entries == nil {
+		return nil
+	}
 	for entry := range snapshot.Entries {
 		if err := b.Put(entry); err != nil {
 			if skipped.Entries++; skipped.First == nil {

@@ -9,7 +9,7 @@ import (
 type Recovery struct {
 	Outcome Outcome
 
-	// Records is how many entries were read, Generation the number of the file they came
+	// Records is how many sets and removals were read, of whatever keys; Generation the number of the file they came
 	// from: it grows by one with each file that replaces another.
 	Records    int
 	Generation uint64

@@ -158,7 +158,7 @@ func (s *store) flush() {
 		}
 	}
 	if err != nil {
-		s.tell(s.broken)
+		s.tell(err)
 		return
 	}
 	s.buffer = s.buffer[:0]
@@ -193,6 +193,11 @@ func (s *store) breakDown(doing string, err error) error {
 }
 
 func (s *store) fault(kind error, reason string, err error) error {
+	// The operating system's error names the file as it was called when it was opened, which
+	// was before it took its place.
+	if named, ok := err.(*fs.PathError); ok { //nolint:errorlint // only if it is the outermost
+		err = named.Err
+	}
 	return &Error{Path: s.path, Offset: -1, Kind: kind, Reason: reason, Err: err}
 }
 
