@@ -383,7 +383,7 @@ func (w *rewriting) adopt() error {
 	s.file, s.current = w.file, w.head
 	s.body, s.end, s.synced, s.records = w.body, w.end, w.end, w.first
 	s.slot = slot{counter: slotsPerFile, length: w.end}
-	s.broken, s.buffer = nil, nil
+	s.broken = nil
 	s.rewrites++
 	w.adopted = true
 	if err := s.fs.SyncDir(filepath.Dir(s.path)); err != nil {

@@ -45,6 +45,8 @@ func (s *store) syncTo(end int64, generation uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.broken != nil: // a write has found out something meanwhile
+		return s.writable()
 	case stolen != nil:
 		return s.robbed(stolen)
 	case err != nil:
@@ -98,7 +100,7 @@ func asideName(path, why string) string {
 // there is none.
 func (s *store) arm() {
 	interval := s.policy.interval()
-	if s.timer != nil || interval == 0 || s.closed {
+	if s.timer != nil || interval == 0 {
 		return
 	}
 	s.timer = time.AfterFunc(interval, s.tick)
@@ -126,7 +128,7 @@ func (s *store) tick() {
 
 // promise says in a slot how far the file is synced. A frame says so too, but only the next.
 func (s *store) promise() error {
-	if s.broken != nil || s.file == nil || s.slot.length >= s.synced {
+	if s.broken != nil || s.slot.length >= s.synced {
 		return nil
 	}
 	if err := s.mark(slot{length: s.synced}); err != nil {
