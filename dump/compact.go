@@ -38,15 +38,10 @@ func Compact(ctx context.Context, fsys FS, path string) (err error) {
 // survivors are the last records of the keys of a file.
 type survivors struct{ records map[string]rawRecord }
 
-func (l *survivors) begin(_ *header, records int) error {
-	l.records = make(map[string]rawRecord, records)
-	return nil
-}
+func (l *survivors) begin(records int) { l.records = make(map[string]rawRecord, records) }
 
 func (l *survivors) frame(f frame) error {
-	for rest := f.payload; len(rest) > 0; {
-		var r rawRecord
-		r, rest, _ = nextRecord(rest) // the scan has been through it
+	for _, r := range f.all() {
 		if r.deleted {
 			delete(l.records, string(r.key))
 		} else {
@@ -56,7 +51,7 @@ func (l *survivors) frame(f frame) error {
 	return nil
 }
 
-func (l *survivors) end(bool) error { return nil }
+func (l *survivors) end() error { return nil }
 
 // write gives what survived, in the order of the keys, so that the same entries make the
 // same file.

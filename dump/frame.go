@@ -3,6 +3,7 @@ package dump
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"iter"
 )
 
 // frameKind is what a frame holds.
@@ -29,6 +30,25 @@ type frame struct {
 	first   uint64 // how many records are in the file before it
 	synced  int64  // all before this offset had reached the disk when the frame was made
 	payload []byte
+	records int // in the payload, if a scan has been through it
+}
+
+// place is where in the file the rest of the payload begins.
+func (f frame) place(rest []byte) int64 {
+	return f.offset + frameHeader + int64(len(f.payload)-len(rest))
+}
+
+// all gives the records of a frame that a scan has been through, and where each begins.
+func (f frame) all() iter.Seq2[int64, rawRecord] {
+	return func(yield func(int64, rawRecord) bool) {
+		for rest := f.payload; len(rest) > 0; {
+			offset := f.place(rest)
+			var r rawRecord
+			if r, rest, _ = nextRecord(rest); !yield(offset, r) {
+				return
+			}
+		}
+	}
 }
 
 // seal fills the header of a frame that is to stand at offset. b is room for the header,

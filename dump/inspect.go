@@ -92,12 +92,11 @@ func Read(ctx context.Context, fsys FS, path string, each func(Record) error) (I
 }
 
 func eachRecord(f frame, each func(Record) error) error {
-	for rest := f.payload; len(rest) > 0; {
-		r := Record{Offset: f.offset + frameHeader + int64(len(f.payload)-len(rest)), Snapshot: f.kind == frameSnapshot}
-		raw, behind, _ := nextRecord(rest) // the scan has been through it
-		r.Size = int64(len(rest) - len(behind))
-		rest = behind
-		r.Deleted, r.Key, r.Value = raw.deleted, raw.key, raw.value
+	for offset, raw := range f.all() {
+		r := Record{
+			Offset: offset, Size: int64(raw.size), Snapshot: f.kind == frameSnapshot,
+			Deleted: raw.deleted, Key: raw.key, Value: raw.value,
+		}
 		if !raw.deleted {
 			r.At = time.Unix(0, raw.at)
 		}

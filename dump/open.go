@@ -15,15 +15,14 @@ import (
 // contents takes what a file holds.
 type contents interface {
 	// begin comes first, before anything of a file is given. records is a hint.
-	begin(head *header, records int) error
+	begin(records int)
 
 	// frame takes a frame whose checksum is right. Snapshot frames may be worked on in
 	// any order, batches only in theirs.
 	frame(f frame) error
 
-	// end comes last: everything that was given has been taken when it returns. whole
-	// is false if what was given is worth nothing.
-	end(whole bool) error
+	// end comes last: everything that was given has been taken when it returns.
+	end() error
 }
 
 // storeOptions are the options of a dump, as far as they are about bytes.
@@ -158,13 +157,11 @@ func (o *opening) read(ctx context.Context, size int64) error {
 	// A snapshot that is cut short has fewer records than its header says.
 	hint := min(head.records, uint64(size)/minRecord)
 	o.began = true
-	if err := o.into.begin(head, int(hint)); err != nil {
-		return err
-	}
+	o.into.begin(int(hint))
 	scan := newScan(s.path, s.file, size, head, best)
 	torn, err := scan.run(ctx, o.into.frame)
 	whole := err == nil || salvage && isDamage(err)
-	if failed := o.into.end(whole); failed != nil && whole {
+	if failed := o.into.end(); failed != nil && whole {
 		return failed
 	}
 	o.found.Records = int(scan.first)
@@ -238,10 +235,8 @@ func (o *opening) keepTorn(torn *tear) {
 // nothing is for a path without a file that is worth anything. The first rewrite makes one.
 func (o *opening) nothing() error {
 	o.store.broken = o.store.fault(ErrBroken, "there is no file yet", nil)
-	if err := o.into.begin(&o.store.head, 0); err != nil {
-		return err
-	}
-	return o.into.end(true)
+	o.into.begin(0)
+	return o.into.end()
 }
 
 // putAside opens a damaged file as its owner wants it: with what stands before the damage,

@@ -24,6 +24,7 @@ type rawRecord struct {
 	at      int64
 	key     []byte
 	value   []byte
+	size    int // bytes that it takes
 }
 
 // appendSet writes a set, but for the value: encode adds that.
@@ -51,10 +52,10 @@ func nextRecord(payload []byte) (r rawRecord, rest []byte, err error) {
 	default:
 		return r, nil, errRecord
 	}
-	if r.key, rest, err = nextBytes(rest, MaxKey); err != nil || r.deleted {
-		return r, rest, err
+	if r.key, rest, err = nextBytes(rest, MaxKey); err == nil && !r.deleted {
+		r.value, rest, err = nextBytes(rest, MaxValue)
 	}
-	r.value, rest, err = nextBytes(rest, MaxValue)
+	r.size = len(payload) - len(rest)
 	return r, rest, err
 }
 

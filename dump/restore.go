@@ -26,7 +26,6 @@ type restore[K comparable, V any] struct {
 
 	workers []*restorer[K, V]
 	shared  chan frame // snapshot frames, for any worker
-	batch   bool       // the snapshot is through
 	wait    sync.WaitGroup
 	seed    maphash.Seed
 }
@@ -74,13 +73,13 @@ func (r *restore[K, V]) accept(path string, found *header) error {
 // parallelFrom is how many records make goroutines worth their while.
 const parallelFrom = 4096
 
-func (r *restore[K, V]) begin(_ *header, records int) error {
+func (r *restore[K, V]) begin(records int) {
 	r.sink.Begin(records)
 	n := 1
 	if records >= parallelFrom {
 		n = runtime.GOMAXPROCS(0)
 	}
-	r.workers, r.batch = make([]*restorer[K, V], n), false
+	r.workers = make([]*restorer[K, V], n)
 	for i := range r.workers {
 		r.workers[i] = &restorer[K, V]{restore: r, number: i}
 	}
@@ -91,7 +90,6 @@ func (r *restore[K, V]) begin(_ *header, records int) error {
 			r.wait.Go(func() { w.drain(shared) })
 		}
 	}
-	return nil
 }
 
 func (r *restore[K, V]) frame(f frame) error {
@@ -127,7 +125,6 @@ func (r *restore[K, V]) turn() error {
 	if err := r.join(); err != nil {
 		return err
 	}
-	r.batch = true
 	for _, w := range r.workers {
 		own := make(chan frame, len(r.workers))
 		w.own = own
@@ -158,7 +155,7 @@ func (r *restore[K, V]) join() error {
 	return errors.Join(errs...)
 }
 
-func (r *restore[K, V]) end(bool) error { return r.join() }
+func (r *restore[K, V]) end() error { return r.join() }
 
 func (w *restorer[K, V]) drain(frames <-chan frame) {
 	ended := false
@@ -181,12 +178,9 @@ func (w *restorer[K, V]) drain(frames <-chan frame) {
 // take decodes the records of a frame, or those of a batch that are this worker's.
 func (w *restorer[K, V]) take(f frame) error {
 	shared := f.kind == frameBatch && len(w.workers) > 1
-	for rest := f.payload; len(rest) > 0; {
-		at := f.offset + frameHeader + int64(len(f.payload)-len(rest))
-		var rec rawRecord
-		rec, rest, _ = nextRecord(rest) // the scan has been through it
+	for offset, rec := range f.all() {
 		if err := w.put(rec, shared); err != nil {
-			return &Error{Path: w.path, Offset: at, Kind: ErrDecode, Reason: w.describe(rec), Err: err}
+			return &Error{Path: w.path, Offset: offset, Kind: ErrDecode, Reason: w.describe(rec), Err: err}
 		}
 	}
 	return nil

@@ -270,25 +270,13 @@ func (w *rewriting) copy(ctx context.Context, end int64) error {
 	scan.offset, scan.first, scan.batch = w.from, w.oldSeen, true
 	_, err := scan.run(ctx, func(f frame) error {
 		w.buffer = append(append(w.buffer[:0], emptyHeader[:]...), f.payload...)
-		return w.append(frameBatch, w.buffer, countRecords(f.payload))
+		return w.append(frameBatch, w.buffer, f.records)
 	})
 	w.from, w.oldSeen = scan.offset, scan.first
 	return err
 }
 
 var emptyHeader [frameHeader]byte
-
-func countRecords(payload []byte) (n int) {
-	for len(payload) > 0 {
-		_, rest, err := nextRecord(payload)
-		if err != nil {
-			return n
-		}
-		payload = rest
-		n++
-	}
-	return n
-}
 
 // replace is the step from one file to the next. Nobody writes or syncs meanwhile.
 func (w *rewriting) replace() error {

@@ -102,9 +102,10 @@ func (s *scan) next() (f frame, next int64, bad string, err error) {
 		return f, 0, "the checksum of a frame is wrong", nil
 	}
 	f = frame{offset: s.offset, kind: head.kind, first: head.first, synced: head.synced, payload: padded[:head.length:head.length]}
-	if err := s.count(f); err != nil {
+	if f.records, err = s.count(f); err != nil {
 		return f, 0, "", err
 	}
+	s.first += uint64(f.records)
 	return f, s.offset + frameHeader + head.padded(), "", nil
 }
 
@@ -131,21 +132,18 @@ func (s *scan) plausible(head frameHead) error {
 }
 
 // count looks through the records of a frame, so that those who get it need not doubt it.
-func (s *scan) count(f frame) error {
-	records := uint64(0)
+func (s *scan) count(f frame) (records int, err error) {
 	for rest := f.payload; len(rest) > 0; records++ {
 		var r rawRecord
-		var err error
-		at := f.offset + frameHeader + int64(len(f.payload)-len(rest))
+		at := f.place(rest)
 		if r, rest, err = nextRecord(rest); err != nil {
-			return s.corrupt(at, err.Error())
+			return 0, s.corrupt(at, err.Error())
 		}
 		if r.deleted && f.kind == frameSnapshot {
-			return s.corrupt(at, "a snapshot that deletes")
+			return 0, s.corrupt(at, "a snapshot that deletes")
 		}
 	}
-	s.first += records
-	return nil
+	return records, nil
 }
 
 // judge says whether what is wrong at s.offset is a tear or damage.
