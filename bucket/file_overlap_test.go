@@ -3,8 +3,8 @@ package bucket_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -14,126 +14,126 @@ import (
 	"github.com/dataworker-go/dataworker/loader"
 )
 
-// Two loads land together. The arrival of the first lets the refresh go on to the key of the
-// second, which must not begin with what was held before the second was made.
-func TestFile_lets_a_load_begin_with_what_the_one_before_it_brought(t *testing.T) {
-	ctx := context.Background()
-	disk := newDisk(t)
-	fsys := dumptest.Wrap(disk)
-	src := newSource(map[string]int{"a": 1, "b": 1})
+// overlap is a bucket that refreshes one key at a time, and whose disk can be made to wait.
+type overlap struct {
+	*bucket.Bucket[string, int]
+	src           *source
+	disk          *dumptest.Injected
+	first, second string // in the order in which a refresh comes to them
+}
+
+func newOverlap(t *testing.T) *overlap {
+	t.Helper()
+	src, disk := newSource(map[string]int{"a": 1, "b": 1}), dumptest.Wrap(newDisk(t))
 	b := bucket.New("numbers", loader.Func(src.Load), quiet(), bucket.RefreshEvery(0), bucket.RefreshConcurrency(1),
-		bucket.File(filePath), bucket.FileSystem(fsys))
+		bucket.File(filePath), bucket.FileSystem(disk))
 	start(t, b)
-	for _, k := range []string{"a", "b"} {
-		_, err := b.Fetch(ctx, k)
+	for _, key := range []string{"a", "b"} {
+		_, err := b.Fetch(t.Context(), key)
 		require.NoError(t, err)
 		<-src.begun
 	}
 	keys := b.Keys()
-	first, second := keys[0], keys[1]
-	openFirst := src.gate(first)
-	src.set(second, 2)
-	openSecond := src.gate(second)
+	return &overlap{Bucket: b, src: src, disk: disk, first: keys[0], second: keys[1]}
+}
 
-	refreshed := make(chan bucket.Report, 1)
-	go func() { r, _ := b.Refresh(ctx); refreshed <- r }()
-	require.Equal(t, first, <-src.begun) // the sweep loads the first
-	reloaded := make(chan int, 1)
-	go func() { v, _ := b.RefreshKey(ctx, second); reloaded <- v }()
-	require.Equal(t, second, <-src.begun) // brings 2
-	src.set(second, 1)                    // the source has 1 again from now on
-
-	reached, resume := fsys.Pause(dumptest.Write, 1) // the actor waits for the disk while both land
-	go func() { _ = b.DirectSet(ctx, "z", 1) }()
+// landTogether has both loads land while the bucket waits for the disk.
+func (o *overlap) landTogether(t *testing.T, openFirst, openSecond func()) (resume func()) {
+	t.Helper()
+	reached, resume := o.disk.Pause(dumptest.Write, 1)
+	go func() { _ = o.DirectSet(context.Background(), "z", 1) }()
 	<-reached
 	openFirst()
-	time.Sleep(50 * time.Millisecond)
+	synctest.Wait()
 	openSecond()
-	time.Sleep(50 * time.Millisecond)
-	resume()
-	<-reloaded
-	<-refreshed
-	require.NotEmpty(t, src.begun, "the refresh loads the second, too")
-	value, _ := b.DirectGet(second)
-	require.Equal(t, 1, value, "the last load of the key brought 1")
+	synctest.Wait()
+	return resume
+}
+
+// Two loads land together. The arrival of the first lets the refresh go on to the key of the
+// second, which must not begin with what was held before the second was made.
+func TestFile_lets_a_load_begin_with_what_the_one_before_it_brought(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		ctx := t.Context()
+		o := newOverlap(t)
+		openFirst := o.src.gate(o.first)
+		o.src.set(o.second, 2)
+		openSecond := o.src.gate(o.second)
+
+		done := make(chan struct{}, 2)
+		go func() { _, _ = o.Refresh(ctx); done <- struct{}{} }()
+		require.Equal(t, o.first, <-o.src.begun)
+		go func() { _, _ = o.RefreshKey(ctx, o.second); done <- struct{}{} }()
+		require.Equal(t, o.second, <-o.src.begun) // brings 2
+		o.src.set(o.second, 1)                    // the source has 1 again from now on
+
+		o.landTogether(t, openFirst, openSecond)()
+		<-done
+		<-done
+		require.NotEmpty(t, o.src.begun, "the refresh loads the second, too")
+		value, _ := o.DirectGet(o.second)
+		require.Equal(t, 1, value, "the last load of the key brought 1")
+	})
 }
 
 // The refresh comes to a key whose load has landed and is not yet written, and for which
 // somebody waits who came after it had gone stale. A Set has to know of the one load of it.
 func TestFile_never_has_two_loads_of_a_key(t *testing.T) {
-	ctx := context.Background()
-	disk := newDisk(t)
-	fsys := dumptest.Wrap(disk)
-	src := newSource(map[string]int{"a": 1, "b": 1})
-	b := bucket.New("numbers", loader.Func(src.Load), quiet(), bucket.RefreshEvery(0), bucket.RefreshConcurrency(1),
-		bucket.File(filePath), bucket.FileSystem(fsys))
-	start(t, b)
-	for _, k := range []string{"a", "b"} {
-		_, err := b.Fetch(ctx, k)
-		require.NoError(t, err)
-		<-src.begun
-	}
-	keys := b.Keys()
-	first, second := keys[0], keys[1]
-	openFirst, openSecond := src.gate(first), src.gate(second)
+	inBubble(t, func(t *testing.T) {
+		ctx := t.Context()
+		o := newOverlap(t)
+		openFirst, openSecond := o.src.gate(o.first), o.src.gate(o.second)
 
-	refreshed := make(chan bucket.Report, 1)
-	go func() { r, _ := b.Refresh(ctx); refreshed <- r }()
-	require.Equal(t, first, <-src.begun)
-	go func() { _, _ = b.RefreshKey(ctx, second) }()
-	require.Equal(t, second, <-src.begun)
-	require.NoError(t, b.DirectSet(ctx, second, 10)) // its flight is stale
-	reloaded := make(chan int, 1)
-	go func() { v, _ := b.RefreshKey(ctx, second); reloaded <- v }() // waits for the next
-	time.Sleep(50 * time.Millisecond)
+		done := make(chan struct{}, 2)
+		go func() { _, _ = o.Refresh(ctx); done <- struct{}{} }()
+		require.Equal(t, o.first, <-o.src.begun)
+		go func() { _, _ = o.RefreshKey(ctx, o.second) }()
+		require.Equal(t, o.second, <-o.src.begun)
+		require.NoError(t, o.DirectSet(ctx, o.second, 10))                     // its flight is stale
+		go func() { _, _ = o.RefreshKey(ctx, o.second); done <- struct{}{} }() // waits for the next
+		synctest.Wait()
 
-	reached, resume := fsys.Pause(dumptest.Write, 1)
-	go func() { _ = b.DirectSet(ctx, "z", 1) }()
-	<-reached
-	openFirst()
-	time.Sleep(50 * time.Millisecond)
-	openSecond()
-	time.Sleep(50 * time.Millisecond)
-	again := src.gate(second)
-	resume()
-	time.Sleep(100 * time.Millisecond)
-	require.NoError(t, b.DirectSet(ctx, second, 99)) // acknowledged, after every load had begun
-	again()
-	<-reloaded
-	<-refreshed
-	require.False(t, src.overlap.Load(), "two loads of one key at a time")
-	value, _ := b.DirectGet(second)
-	require.Equal(t, 99, value, "an acknowledged Set was overwritten by a load that began before it")
+		resume := o.landTogether(t, openFirst, openSecond)
+		again := o.src.gate(o.second)
+		resume()
+		synctest.Wait()
+		require.NoError(t, o.DirectSet(ctx, o.second, 99)) // acknowledged, after every load had begun
+		again()
+		<-done
+		<-done
+		require.False(t, o.src.overlap.Load(), "two loads of one key at a time")
+		value, _ := o.DirectGet(o.second)
+		require.Equal(t, 99, value, "an acknowledged Set was overwritten by a load that began before it")
+	})
 }
 
 // A refresh was answered, and then the bucket stops: the file says when that was, although it
 // found nothing new to write.
 func TestFile_remembers_a_refresh_that_ended_just_before_the_stop(t *testing.T) {
-	ctx := context.Background()
-	path := filepath.Join(t.TempDir(), "numbers.dump")
-	seed := make(map[string]int)
-	for i := range 5000 {
-		seed[fmt.Sprint("key", i)] = i
-	}
-	b := bucket.New("numbers", loader.Funcs[string, int]{
-		LoadFunc: func(_ context.Context, key string) (int, error) { return seed[key], nil },
-		InitFunc: func(context.Context) (map[string]int, error) { return seed, nil },
-	}, quiet(), bucket.File(path), bucket.RefreshEvery(time.Hour), bucket.RefreshConcurrency(64))
+	inBubble(t, func(t *testing.T) {
+		ctx := t.Context()
+		disk := newDisk(t)
+		seed := make(map[string]int)
+		for i := range 1000 {
+			seed[fmt.Sprint("key", i)] = i
+		}
+		b := bucket.New("numbers", loader.Funcs[string, int]{
+			LoadFunc: func(_ context.Context, key string) (int, error) { return seed[key], nil },
+			InitFunc: func(context.Context) (map[string]int, error) { return seed, nil },
+		}, quiet(), on(disk), bucket.RefreshEvery(time.Hour), bucket.RefreshConcurrency(64))
 
-	var ended time.Time
-	var before bucket.Entry[int]
-	life(t, b, func() {
-		time.Sleep(300 * time.Millisecond)
-		began := time.Now()
-		_, err := b.Refresh(ctx)
-		require.NoError(t, err)
-		ended = time.Now()
-		before, _ = b.Entry("key5")
-		require.False(t, before.LoadedAt.Before(began))
-	})
-	life(t, b, func() {
-		require.WithinDuration(t, ended, b.Stats().Persist.Recovery.FreshAt, 200*time.Millisecond)
-		after, _ := b.Entry("key5")
-		require.True(t, before.LoadedAt.Equal(after.LoadedAt), "%v, %v", before.LoadedAt, after.LoadedAt)
+		var ended time.Time
+		life(t, b, func() {
+			time.Sleep(time.Minute)
+			_, err := b.Refresh(ctx)
+			require.NoError(t, err)
+			ended = time.Now()
+		})
+		time.Sleep(time.Minute)
+		life(t, b, func() {
+			require.True(t, ended.Equal(b.Stats().Persist.Recovery.FreshAt), "%v, %v", ended, b.Stats().Persist.Recovery.FreshAt)
+			entry, _ := b.Entry("key5")
+			require.True(t, ended.Equal(entry.LoadedAt), "%v, %v", ended, entry.LoadedAt)
+		})
 	})
 }

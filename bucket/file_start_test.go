@@ -81,6 +81,7 @@ func TestOnCorrupt_decides_about_a_damaged_file(t *testing.T) {
 				err = sup.Start(t.Context(), b)
 				if tt.wantErr != nil {
 					require.ErrorIs(t, err, tt.wantErr)
+					require.ErrorContains(t, err, "put a copy in its place, remove it, or open it with OnCorrupt")
 					require.Equal(t, []string{"numbers.dump"}, disk.Names("/data"))
 					after, err := disk.ReadFile(filePath)
 					require.NoError(t, err)

@@ -115,7 +115,7 @@ func (r *run[K, V]) encode(c *change[K, V]) error {
 			_ = k.batch.Delete(e.key) // a key that cannot be encoded is not in the file
 			continue
 		}
-		err := k.batch.Put(dump.Entry[K, V]{Key: e.key, Value: e.next.value, At: e.next.loadedAt})
+		err := k.batch.Put(dumped(e.key, e.next))
 		if err == nil {
 			continue
 		}
@@ -129,6 +129,11 @@ func (r *run[K, V]) encode(c *change[K, V]) error {
 		_ = k.batch.Delete(e.key)
 	}
 	return nil
+}
+
+// dumped is a record as the file holds it.
+func dumped[K comparable, V any](key K, held *record[V]) dump.Entry[K, V] {
+	return dump.Entry[K, V]{Key: key, Value: held.value, At: held.loadedAt}
 }
 
 // writesDue is the note behind a series of writes.

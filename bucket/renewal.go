@@ -67,7 +67,7 @@ func (r *run[K, V]) snapshot() dump.Snapshot[K, V] {
 		Partial: r.vitals.Load().initFailed != nil,
 		Entries: func(yield func(dump.Entry[K, V]) bool) {
 			table.records.Range(func(key K, held *record[V]) bool {
-				return yield(dump.Entry[K, V]{Key: key, Value: held.value, At: held.loadedAt})
+				return yield(dumped(key, held))
 			})
 		},
 	}

@@ -62,7 +62,7 @@ func (r *run[K, V]) writeBehind() error {
 			batch.Reset()
 		}
 		held, ok := r.table.get(key)
-		if ok && batch.Put(dump.Entry[K, V]{Key: key, Value: held.value, At: held.loadedAt}) == nil {
+		if ok && batch.Put(dumped(key, held)) == nil {
 			continue
 		}
 		_ = batch.Delete(key) // see encode

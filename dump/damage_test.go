@@ -107,7 +107,7 @@ func (o opened) policies(s *sample, file []byte, salvaged int) error {
 	switch {
 	case quarantine.err != nil || quarantine.found.Outcome != dump.Quarantined || len(quarantine.held) != 0:
 		return fmt.Errorf("quarantine: %w, %+v", quarantine.err, quarantine.found)
-	case quarantine.found.Damage.Error() != o.err.Error() || quarantine.found.Kept == "":
+	case quarantine.found.Damage.Error()+": "+dump.WhatToDo != o.err.Error() || quarantine.found.Kept == "":
 		return fmt.Errorf("quarantine: got %+v, want %w", quarantine.found, o.err)
 	case !bytes.Equal(quarantine.image.bytes, file) || !bytes.Equal(salvage.image.bytes, file):
 		return errors.New("the damaged file was changed")

@@ -2,6 +2,9 @@ package dump
 
 // What tests outside the package try piece by piece.
 
+// WhatToDo stands behind the error of a damaged file.
+const WhatToDo = whatToDo
+
 // RawRecord is a record as a file holds it.
 type RawRecord struct {
 	Deleted    bool

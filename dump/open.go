@@ -122,11 +122,16 @@ func (o *opening) run(ctx context.Context) error {
 		return err
 	}
 	err = o.read(ctx, info.Size())
-	if !isDamage(err) || o.options.onCorrupt == Fail {
+	switch {
+	case !isDamage(err):
 		return err
+	case o.options.onCorrupt == Fail:
+		return fmt.Errorf("%w: %s", err, whatToDo)
 	}
 	return o.putAside(err)
 }
+
+const whatToDo = "put a copy in its place, remove it, or open it with OnCorrupt Quarantine or SalvagePrefix"
 
 // read reads a file into o.into.
 func (o *opening) read(ctx context.Context, size int64) error {
