@@ -2,7 +2,6 @@ package bucket_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,30 +109,41 @@ func TestFile_never_has_two_loads_of_a_key(t *testing.T) {
 // A refresh was answered, and then the bucket stops: the file says when that was, although it
 // found nothing new to write.
 func TestFile_remembers_a_refresh_that_ended_just_before_the_stop(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		ctx := t.Context()
-		disk := newDisk(t)
-		seed := make(map[string]int)
-		for i := range 1000 {
-			seed[fmt.Sprint("key", i)] = i
-		}
-		b := bucket.New("numbers", loader.Funcs[string, int]{
-			LoadFunc: func(_ context.Context, key string) (int, error) { return seed[key], nil },
-			InitFunc: func(context.Context) (map[string]int, error) { return seed, nil },
-		}, quiet(), on(disk), bucket.RefreshEvery(time.Hour), bucket.RefreshConcurrency(64))
-
-		var ended time.Time
-		life(t, b, func() {
-			time.Sleep(time.Minute)
-			_, err := b.Refresh(ctx)
-			require.NoError(t, err)
-			ended = time.Now()
+	tests := []struct {
+		name      string
+		refreshes int // while the file is written anew
+	}{
+		{"while the file is written anew for it", 1},
+		{"while the file is written anew for the one before", 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				disk := dumptest.Wrap(newDisk(t))
+				src := newSource(map[string]int{"a": 1})
+				b := bucket.New("numbers", loader.Func(src.Load), quiet(), bucket.File(filePath), bucket.FileSystem(disk))
+				var ended time.Time
+				life(t, b, func() {
+					_, err := b.Fetch(t.Context(), "a")
+					require.NoError(t, err)
+					reached, resume := disk.Pause(dumptest.Create, 1)
+					for range tt.refreshes {
+						time.Sleep(time.Minute)
+						_, err = b.Refresh(t.Context())
+						require.NoError(t, err)
+						ended = time.Now()
+					}
+					<-reached
+					time.AfterFunc(time.Second, resume) // the stop has begun by then
+				})
+				time.Sleep(time.Minute)
+				life(t, b, func() {
+					freshAt := b.Stats().Persist.Recovery.FreshAt
+					require.True(t, ended.Equal(freshAt), "%v, %v", ended, freshAt)
+					entry, _ := b.Entry("a")
+					require.True(t, ended.Equal(entry.LoadedAt), "%v, %v", ended, entry.LoadedAt)
+				})
+			})
 		})
-		time.Sleep(time.Minute)
-		life(t, b, func() {
-			require.True(t, ended.Equal(b.Stats().Persist.Recovery.FreshAt), "%v, %v", ended, b.Stats().Persist.Recovery.FreshAt)
-			entry, _ := b.Entry("key5")
-			require.True(t, ended.Equal(entry.LoadedAt), "%v, %v", ended, entry.LoadedAt)
-		})
-	})
+	}
 }
