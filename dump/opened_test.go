@@ -27,58 +27,25 @@ func openedOn(t *testing.T, disk *dumptest.Disk, options dump.Options) (*dump.Du
 	return d, recovery, err
 }
 
-// torn returns a disk with a file whose last write a crash tore.
-func torn(t *testing.T) *dumptest.Disk {
-	t.Helper()
-	k, disk := begun(t, dump.Options{Sync: dump.SyncNever})
-	require.NoError(t, entry(k.d, "a", "1"))
-	require.NoError(t, k.d.Sync())
+func TestOpen_closes_a_file_that_it_could_only_read(t *testing.T) {
+	t.Parallel()
+	k, disk := begun(t, named)
+	require.NoError(t, k.close())
+	require.NoError(t, disk.Chmod(dumpPath, 0o400))
+	opened, closed := 0, 0
 	disk.Inject(func(op dumptest.Op) error {
-		switch op.Kind {
-		case dumptest.Write:
-			return dumptest.Partly(50, syscall.EIO)
-		case dumptest.Truncate:
-			return syscall.EIO
+		switch {
+		case op.Path != dumpPath:
+		case op.Kind == dumptest.Open && !op.Writable:
+			opened++
+		case op.Kind == dumptest.Close:
+			closed++
 		}
 		return nil
 	})
-	err := entry(k.d, "b", strings.Repeat("2", 100))
-	require.ErrorIs(t, err, dump.ErrBroken)
-	require.ErrorIs(t, k.d.Broken(), syscall.EIO)
-	return disk.Clone()
-}
-
-func TestOpen_cuts_a_torn_write_off_and_keeps_it(t *testing.T) {
-	t.Parallel()
-	disk := torn(t)
-	d, recovery, err := openedOn(t, disk, named)
-	require.NoError(t, err)
-	require.Equal(t, dump.Torn, recovery.Outcome)
-	require.EqualValues(t, 50, recovery.Cut)
-	require.NoError(t, d.Broken())
-	kept, err := disk.ReadFile(recovery.Kept)
-	require.NoError(t, err)
-	require.Len(t, kept, 50)
-	require.NoError(t, entry(d, "c", "3"))
-	holds(t, disk.Clone(), map[string]string{"seed": "0", "a": "1", "c": "3"})
-}
-
-func TestOpen_survives_that_a_torn_write_cannot_be_kept(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []dumptest.Kind{dumptest.Create, dumptest.Write, dumptest.Close} {
-		disk := torn(t)
-		disk.Inject(func(op dumptest.Op) error {
-			if op.Kind == kind && strings.Contains(op.Path, ".torn-") {
-				return syscall.ENOSPC
-			}
-			return nil
-		})
-		d, recovery, err := openedOn(t, disk, named)
-		require.NoError(t, err)
-		require.Empty(t, recovery.Kept)
-		require.NotContains(t, strings.Join(disk.Names("/data"), " "), ".torn-")
-		require.NoError(t, d.Broken())
-	}
+	_, _, err := openedOn(t, disk, named)
+	require.ErrorIs(t, err, dump.ErrReadOnly)
+	require.Equal(t, []int{1, 1}, []int{opened, closed})
 }
 
 func TestOpen_gives_what_it_read_if_it_cannot_make_the_file_fit_for_writing(t *testing.T) {
@@ -132,6 +99,10 @@ func TestOpen_replaces_a_damaged_file_as_it_was_told(t *testing.T) {
 	t.Parallel()
 	for _, policy := range []dump.CorruptPolicy{dump.Quarantine, dump.SalvagePrefix} {
 		k, disk := begun(t, named)
+		first := snapshotOf(map[string]string{"seed": "0"})
+		first.FreshAt, first.Partial = time.Unix(1, 0), true
+		_, err := k.d.Rewrite(t.Context(), first)
+		require.NoError(t, err)
 		require.NoError(t, entry(k.d, "a", "1"))
 		size := k.d.Stats().Snapshot + k.d.Stats().Journal
 		require.NoError(t, entry(k.d, "b", "2"))
@@ -147,7 +118,18 @@ func TestOpen_replaces_a_damaged_file_as_it_was_told(t *testing.T) {
 		require.ErrorIs(t, recovery.Damage, dump.ErrCorrupt)
 		require.ErrorIs(t, d.Broken(), dump.ErrBroken)
 		require.ErrorIs(t, entry(d, "c", "3"), dump.ErrBroken)
-		require.Equal(t, policy == dump.Quarantine, recovery.Empty())
+		if policy == dump.Quarantine {
+			require.True(t, recovery.Empty())
+			require.Zero(t, recovery.Records)
+			require.Zero(t, recovery.Cut)
+			require.False(t, recovery.Partial)
+			require.True(t, recovery.FreshAt.IsZero())
+		} else {
+			require.False(t, recovery.Empty())
+			require.Equal(t, 2, recovery.Records)
+			require.True(t, recovery.Partial)
+			require.True(t, recovery.FreshAt.Equal(time.Unix(1, 0)))
+		}
 		untouched, err := disk.ReadFile(dumpPath)
 		require.NoError(t, err)
 		require.Equal(t, damaged, untouched)

@@ -176,7 +176,7 @@ func (s *scan) laterPromise() (int64, error) {
 		for at := 0; at < step && len(b)-at >= frameHeader; at += frameAlign {
 			offset := from + int64(at)
 			head, ok := openHead(b[at:], offset, s.head.seed)
-			if ok && head.flags == 0 && head.kind == frameBatch && head.synced > s.offset {
+			if ok && head.synced > s.offset {
 				return offset, nil
 			}
 		}

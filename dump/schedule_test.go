@@ -123,35 +123,54 @@ func TestRewrite_ends_also_if_writes_are_faster(t *testing.T) {
 	}
 }
 
+// rewriteInHaste has two writes come for each that is copied.
 func rewriteInHaste(t *testing.T, policy dump.SyncPolicy) {
+	const first, most = 60, 300 // writes; a copy that goes on as long as they come makes more
 	k, disk := begun(t, dump.Options{Sync: policy})
-	disk.Inject(func(op dumptest.Op) error {
-		if op.Kind == dumptest.Write && strings.Contains(op.Path, ".tmp-") {
-			time.Sleep(2 * time.Millisecond)
-		}
-		return nil
-	})
-	value := strings.Repeat("x", 400<<10)
-	var through atomic.Bool
-	want := map[string]string{"seed": "0"}
+	rewriting, err := k.d.BeginRewrite()
+	require.NoError(t, err)
+	value, want, writes := strings.Repeat("x", 100<<10), map[string]string{"seed": "0"}, 0
+	write := func() error {
+		writes++
+		key := fmt.Sprint(writes % 50)
+		want[key] = fmt.Sprint(writes, value)
+		return entry(k.d, key, want[key])
+	}
+	for range first {
+		require.NoError(t, write())
+	}
+
+	due := make(chan struct{})
+	var held atomic.Bool
 	writer := async(func() error {
-		for i := 0; i < 200 && !through.Load(); i++ { // or the copy would never end
-			key := fmt.Sprint(i % 50)
-			want[key] = fmt.Sprint(i, value)
-			if err := entry(k.d, key, want[key]); err != nil {
+		for range due {
+			if err := write(); err != nil {
 				return err
+			}
+			if writes > most {
+				return fmt.Errorf("%d writes, and the copy goes on", writes)
 			}
 		}
 		return nil
 	})
-	require.Eventually(t, func() bool { return k.d.Stats().Writes > 3 }, 10*time.Second, time.Millisecond)
-	rewriting, err := k.d.BeginRewrite()
-	require.NoError(t, err)
-	// The snapshot has none of what was written before, so each key has to be written again.
-	before := k.d.Stats().Writes
-	require.Eventually(t, func() bool { return k.d.Stats().Writes > before+60 }, 10*time.Second, time.Millisecond)
+	disk.Inject(func(op dumptest.Op) error {
+		if op.Kind != dumptest.Write || !strings.Contains(op.Path, ".tmp-") {
+			return nil
+		}
+		for range 2 {
+			if held.Load() {
+				break
+			}
+			select {
+			case due <- struct{}{}:
+			case <-time.After(200 * time.Millisecond):
+				held.Store(true) // the last of the copy: writes have to wait for it
+			}
+		}
+		return nil
+	})
 	_, err = rewriting.Run(context.Background(), snapshotOf(map[string]string{"seed": "0"}))
-	through.Store(true)
+	close(due)
 	require.NoError(t, <-writer)
 	require.NoError(t, err)
 	require.NoError(t, k.d.Close())
