@@ -3,6 +3,7 @@ package dump_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -125,6 +126,11 @@ var refusals = []refusal{
 		name: "names beyond the header", kind: dump.ErrCorrupt,
 		arrange: damaged(func(b []byte) []byte { b[81] = 2; return resum(b) }),
 		says:    []string{"offset 82", "longer than the header"},
+	},
+	{
+		name: "names that leave no room for the length of the next", kind: dump.ErrCorrupt,
+		arrange: damaged(func(b []byte) []byte { binary.LittleEndian.PutUint16(b[80:], 425); return resum(b) }),
+		says:    []string{"offset 507", "end too early"},
 	},
 	{
 		name: "slots that promise less than nothing", kind: dump.ErrCorrupt,
