@@ -93,7 +93,7 @@ func TestRead_says_where_records_and_their_values_stand(t *testing.T) {
 	require.NoError(t, err)
 	var records []dump.Record
 	_, err = dump.Read(t.Context(), disk, dumpPath, func(r dump.Record) error {
-		require.Equal(t, r.Value, append([]byte(nil), file[r.Offset+r.Size-int64(len(r.Value)):r.Offset+r.Size]...))
+		require.Equal(t, string(r.Value), string(file[r.Offset+r.Size-int64(len(r.Value)):r.Offset+r.Size]))
 		records = append(records, r)
 		return nil
 	})
