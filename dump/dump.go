@@ -74,8 +74,8 @@ type Sink[K comparable, V any] interface {
 	// then what was put before was worth nothing and has to be forgotten.
 	Begin(entries int)
 
-	// Put takes an entry, in place of one of the same key. It is called by several
-	// goroutines at a time, for different keys. What it is given may be kept.
+	// Put takes an entry, in place of one of the same key. It is called by one goroutine at
+	// a time, in the order of the file. What it is given may be kept.
 	Put(entry Entry[K, V])
 
 	// Delete removes a key. It is called like Put.
@@ -137,7 +137,7 @@ func Open[K comparable, V any](ctx context.Context, path string, sink Sink[K, V]
 
 	d := &Dump[K, V]{format: format, options: options}
 	d.batches.New = func() any { return d.NewBatch() }
-	restore := newRestore(ctx, path, format, sink, options)
+	restore := newRestore(path, format, sink, options)
 	store, found, err := openStore(ctx, path, storeOptions{
 		fs:        options.FS,
 		policy:    options.Sync,

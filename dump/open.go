@@ -17,8 +17,7 @@ type contents interface {
 	// begin comes first, before anything of a file is given. records is a hint.
 	begin(records int)
 
-	// frame takes a frame whose checksum is right. Snapshot frames may be worked on in
-	// any order, batches only in theirs.
+	// frame takes a frame whose checksum is right, in the order of the file.
 	frame(f frame) error
 
 	// end comes last: everything that was given has been taken when it returns.

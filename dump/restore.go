@@ -1,22 +1,20 @@
 package dump
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"hash/maphash"
+	"reflect"
 	"runtime"
 	"sync"
 )
 
-// restore gives the records of a file, decoded, to a sink, on all processors:
+// restore gives the records of a file, decoded, to a sink. Decoding is what takes long, so
+// that is done on all processors; the sink gets everything in the order of the file:
 //
-//	scan ── snapshot frames ──▶ any worker                     a key is there once
-//	     ── batch frames ─────▶ every worker takes its keys    a key is one worker's, so in order
+//	scan ──frame──▶ any worker ──entries, a piece at a time──┐
+//	     ──the same frames, in order──▶ deliver ◀────────────┘ ──▶ sink
 //
 // A small file is not worth a goroutine.
 type restore[K comparable, V any] struct {
-	ctx     context.Context
 	path    string
 	format  format[K, V]
 	sink    Sink[K, V]
@@ -24,24 +22,33 @@ type restore[K comparable, V any] struct {
 	origin  Origin
 	migrate bool
 
-	workers []*restorer[K, V]
-	shared  chan frame // snapshot frames, for any worker
-	wait    sync.WaitGroup
-	seed    maphash.Seed
+	work   chan *decoding[K, V] // for any worker; nil if there are none
+	order  chan *decoding[K, V] // the same, for who delivers
+	wait   sync.WaitGroup
+	failed error // why no more is put; read when all have ended
+	pieces sync.Pool
+	piece  int // how many entries are in one
 }
 
-// restorer is one worker. The first works in the scanner's goroutine if it is the only one.
-type restorer[K comparable, V any] struct {
-	*restore[K, V]
-	number int
-	own    chan frame // batch frames: each worker gets all
-	failed error      // read when the worker is through
-
-	entry Entry[K, V] // decoded into, so that it is not made anew for each record
+// decoding is a frame on its way through a worker.
+type decoding[K comparable, V any] struct {
+	frame   frame
+	decoded chan piece[K, V]
 }
 
-func newRestore[K comparable, V any](ctx context.Context, path string, f format[K, V], sink Sink[K, V], o Options) *restore[K, V] {
-	return &restore[K, V]{ctx: ctx, path: path, format: f, sink: sink, options: o, seed: maphash.MakeSeed()}
+// piece is some entries of a frame, or the error that comes behind the last of them.
+type piece[K comparable, V any] struct {
+	entries []decoded[K, V]
+	err     error
+}
+
+type decoded[K comparable, V any] struct {
+	Entry[K, V]
+	deleted bool
+}
+
+func newRestore[K comparable, V any](path string, f format[K, V], sink Sink[K, V], o Options) *restore[K, V] {
+	return &restore[K, V]{path: path, format: f, sink: sink, options: o}
 }
 
 // accept says whether the file is the right one.
@@ -70,161 +77,157 @@ func (r *restore[K, V]) accept(path string, found *header) error {
 	return nil
 }
 
-// parallelFrom is how many records make goroutines worth their while.
-const parallelFrom = 4096
+const (
+	parallelFrom = 4096 // records make goroutines worth their while
+
+	// A piece is large enough to be worth handing over, and small enough for memory.
+	mostInPiece  = 256
+	bytesInPiece = 64 << 10
+)
 
 func (r *restore[K, V]) begin(records int) {
 	r.sink.Begin(records)
-	n := 1
-	if records >= parallelFrom {
-		n = runtime.GOMAXPROCS(0)
+	r.piece = max(1, min(mostInPiece, bytesInPiece/int(reflect.TypeFor[decoded[K, V]]().Size())))
+	r.pieces.New = func() any { return make([]decoded[K, V], 0, r.piece) }
+	if records < parallelFrom {
+		return
 	}
-	r.workers = make([]*restorer[K, V], n)
-	for i := range r.workers {
-		r.workers[i] = &restorer[K, V]{restore: r, number: i}
+	n := runtime.GOMAXPROCS(0)
+	r.work, r.order = make(chan *decoding[K, V]), make(chan *decoding[K, V], n)
+	for range n {
+		r.wait.Go(r.decodeAll)
 	}
-	if n > 1 {
-		shared := make(chan frame, n)
-		r.shared = shared
-		for _, w := range r.workers {
-			r.wait.Go(func() { w.drain(shared) })
-		}
-	}
+	r.wait.Go(r.deliver)
 }
 
+// frame waits for nothing but the workers, and they for nothing but the sink.
 func (r *restore[K, V]) frame(f frame) error {
 	switch {
-	case len(r.workers) == 1:
-		return r.workers[0].take(f)
 	case f.kind == frameEnd:
-		return r.turn()
-	case f.kind == frameSnapshot:
-		return r.send(r.shared, f)
-	}
-	for _, w := range r.workers {
-		if err := r.send(w.own, f); err != nil {
-			return err
-		}
+	case r.work == nil:
+		return r.decode(f, func(entries []decoded[K, V]) { r.put(entries) })
+	default:
+		d := &decoding[K, V]{f, make(chan piece[K, V], 2)}
+		r.order <- d
+		r.work <- d
 	}
 	return nil
 }
 
-// send gives a frame to a worker. Workers take everything until they are told to end, also
-// when they have failed.
-func (r *restore[K, V]) send(to chan<- frame, f frame) error {
-	select {
-	case to <- f:
-		return nil
-	case <-r.ctx.Done():
-		return r.ctx.Err()
-	}
-}
-
-// turn goes over from the snapshot to the batches, when all of the snapshot is in place.
-func (r *restore[K, V]) turn() error {
-	if err := r.join(); err != nil {
-		return err
-	}
-	for _, w := range r.workers {
-		own := make(chan frame, len(r.workers))
-		w.own = own
-		r.wait.Go(func() { w.drain(own) })
-	}
-	return nil
-}
-
-// join lets the workers end, and returns what went wrong.
-func (r *restore[K, V]) join() error {
-	if len(r.workers) > 1 {
-		if r.shared != nil {
-			close(r.shared)
-			r.shared = nil
-		}
-		for _, w := range r.workers {
-			if w.own != nil {
-				close(w.own)
-				w.own = nil
-			}
-		}
+// end waits until everything is put.
+func (r *restore[K, V]) end() error {
+	if r.work != nil {
+		close(r.work)
+		close(r.order)
 		r.wait.Wait()
 	}
-	var errs []error
-	for _, w := range r.workers {
-		errs = append(errs, w.failed)
-	}
-	return errors.Join(errs...)
+	return r.failed
 }
 
-func (r *restore[K, V]) end() error { return r.join() }
-
-func (w *restorer[K, V]) drain(frames <-chan frame) {
-	ended := false
+// decodeAll is a worker.
+func (r *restore[K, V]) decodeAll() {
+	var at *decoding[K, V]
 	defer func() {
-		if ended {
+		if at == nil {
 			return
 		}
-		w.failed = &Error{Path: w.path, Offset: -1, Kind: ErrDecode, Reason: "a codec called runtime.Goexit"}
-		for range frames { // whoever sends must not wait for ever
-		}
+		// It may not be missed: without workers everybody would wait for ever.
+		r.wait.Go(r.decodeAll)
+		at.decoded <- piece[K, V]{err: &Error{Path: r.path, Offset: -1, Kind: ErrDecode, Reason: "a codec called runtime.Goexit"}}
+		close(at.decoded)
 	}()
-	for f := range frames {
-		if w.failed == nil {
-			w.failed = w.take(f)
+	for d := range r.work {
+		at = d
+		err := r.decode(d.frame, func(entries []decoded[K, V]) { d.decoded <- piece[K, V]{entries: entries} })
+		if err != nil {
+			d.decoded <- piece[K, V]{err: err}
 		}
+		at = nil
+		close(d.decoded)
 	}
-	ended = true
 }
 
-// take decodes the records of a frame, or those of a batch that are this worker's.
-func (w *restorer[K, V]) take(f frame) error {
-	shared := f.kind == frameBatch && len(w.workers) > 1
+// deliver puts what the workers have decoded, in the order of the file, up to the first
+// error. The rest is only taken from them.
+func (r *restore[K, V]) deliver() {
+	var at *decoding[K, V]
+	defer func() {
+		if at == nil {
+			return
+		}
+		r.failed = &Error{Path: r.path, Offset: -1, Kind: ErrDecode, Reason: "the sink called runtime.Goexit"}
+		for range at.decoded { // the workers must not wait for ever
+		}
+		r.wait.Go(r.deliver)
+	}()
+	for d := range r.order {
+		at = d
+		for p := range d.decoded {
+			if r.failed == nil && p.err == nil {
+				r.put(p.entries)
+			} else if r.failed == nil {
+				r.failed = p.err
+			}
+		}
+		at = nil
+	}
+}
+
+func (r *restore[K, V]) put(entries []decoded[K, V]) {
+	for i := range entries {
+		if e := &entries[i]; e.deleted {
+			r.sink.Delete(e.Key)
+		} else {
+			r.sink.Put(e.Entry)
+		}
+	}
+	clear(entries)
+	r.pieces.Put(entries[:0]) //nolint:staticcheck // the header of a slice is nothing to a piece
+}
+
+// decode decodes the records of a frame, and gives them to take, which then owns them.
+func (r *restore[K, V]) decode(f frame, take func([]decoded[K, V])) error {
+	entries := r.pieces.Get().([]decoded[K, V])
 	for offset, rec := range f.all() {
-		if err := w.put(rec, shared); err != nil {
-			return &Error{Path: w.path, Offset: offset, Kind: ErrDecode, Reason: w.describe(rec), Err: err}
+		entries = append(entries, decoded[K, V]{})
+		if err := r.decodeRecord(rec, &entries[len(entries)-1]); err != nil {
+			return &Error{Path: r.path, Offset: offset, Kind: ErrDecode, Reason: r.describe(rec), Err: err}
+		}
+		if len(entries) == r.piece {
+			take(entries)
+			entries = r.pieces.Get().([]decoded[K, V])
 		}
 	}
+	take(entries)
 	return nil
 }
 
-// put decodes a record. Of a shared frame it takes the keys that are this worker's: by the key
-// and not by its bytes, because two zeros are one key.
-func (w *restorer[K, V]) put(rec rawRecord, shared bool) error {
-	w.entry = Entry[K, V]{At: rec.at}
-	if err := w.format.decode(w.format.keys, rec.key, &w.entry.Key); err != nil {
+func (r *restore[K, V]) decodeRecord(rec rawRecord, into *decoded[K, V]) error {
+	into.At, into.deleted = rec.at, rec.deleted
+	if err := r.format.decode(r.format.keys, rec.key, &into.Key); err != nil || rec.deleted {
 		return err
 	}
-	if shared && maphash.Comparable(w.seed, w.entry.Key)%uint64(len(w.workers)) != uint64(w.number) {
-		return nil
-	}
-	if rec.deleted {
-		w.sink.Delete(w.entry.Key)
-		return nil
-	}
-	if err := w.decodeValue(rec.value); err != nil {
-		return err
-	}
-	w.sink.Put(w.entry)
-	return nil
+	return r.decodeValue(rec.value, &into.Value)
 }
 
-func (w *restorer[K, V]) decodeValue(encoded []byte) (err error) {
-	if !w.migrate {
-		return w.format.decode(w.format.values, encoded, &w.entry.Value)
+func (r *restore[K, V]) decodeValue(encoded []byte, value *V) (err error) {
+	if !r.migrate {
+		return r.format.decode(r.format.values, encoded, value)
 	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the migration panicked: %v", p)
 		}
 	}()
-	return w.options.Migrate(w.origin, encoded, &w.entry.Value)
+	return r.options.Migrate(r.origin, encoded, value)
 }
 
 // describe names a record that cannot be decoded.
-func (w *restorer[K, V]) describe(rec rawRecord) string {
+func (r *restore[K, V]) describe(rec rawRecord) string {
 	var key K
-	if w.format.decode(w.format.keys, rec.key, &key) != nil {
+	if r.format.decode(r.format.keys, rec.key, &key) != nil {
 		return fmt.Sprintf("key % x", rec.key[:min(len(rec.key), 32)])
 	}
 	return fmt.Sprintf("key %v, %s in the file: if the type was changed, raise the schema version and give a Migrate",
-		printable{key}, w.origin.Type)
+		printable{key}, r.origin.Type)
 }
