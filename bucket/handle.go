@@ -167,7 +167,7 @@ func (b *Bucket[K, V]) Keys() []K {
 		return nil
 	}
 	keys := make([]K, 0, t.len())
-	t.records.Range(func(key K, _ *record[V]) bool {
+	t.each(func(key K, _ *record[V]) bool {
 		keys = append(keys, key)
 		return true
 	})
@@ -182,7 +182,7 @@ func (b *Bucket[K, V]) All() iter.Seq2[K, V] {
 		if t == nil {
 			return
 		}
-		t.records.Range(func(key K, record *record[V]) bool { return yield(key, record.value) })
+		t.each(func(key K, record *record[V]) bool { return yield(key, record.value) })
 	}
 }
 

@@ -34,17 +34,15 @@ type keeper[K comparable, V any] struct {
 	// behind are the keys of which the file knows less than the table. More than a few, and
 	// a rewrite is cheaper.
 	behind   map[K]struct{}
-	lagging  map[K]struct{} // those that the rewrite at work makes good
-	overrun  bool           // there are more than mostBehind
-	overran  bool           // there were, when the rewrite at work began
-	trouble  error          // nil while all is well
-	attempts int            // at the repair, since it was not
+	outdated bool  // only a rewrite makes good what the file lacks
+	trouble  error // nil while all is well
+	attempts int   // at the repair, since it was not
 
-	rewriting bool // a goroutine is at it
-	closing   bool // no more rewrites
-	wanted    bool // once what is staged is made
-	redo      bool // the last one failed
-	retry     *actor.Timer
+	rewriting  bool  // a goroutine is at it
+	rewriteErr error // its outcome; the goroutine's
+	closing    bool  // no more rewrites
+	wanted     bool  // once what is staged is made
+	retry      *actor.Timer
 }
 
 const (
@@ -220,7 +218,7 @@ func (r *run[K, V]) refuseWrite(c *change[K, V], err error) {
 func (r *run[K, V]) fallBehind(key K) {
 	k := r.keeper
 	if len(k.behind) >= mostBehind {
-		k.overrun = true
+		k.outdated = true
 		return
 	}
 	if k.behind == nil {

@@ -33,13 +33,16 @@ func (a *bucketActor[K, V]) openFile(ctx protoactor.Context, config Config) {
 	}
 	step := r.takeStep()
 	r.background.Go(func() {
-		sink := &restoring[K, V]{table: newTable[K, V](!config.CacheEnabled, r.counters.hits)}
-		file := &openedFile[K, V]{table: sink.table, err: loader.ErrGoexit} // of a codec
+		sink := &restoring[K, V]{}
+		file := &openedFile[K, V]{err: loader.ErrGoexit} // of a codec
 		defer func() {
 			r.file.Store(file)
 			r.tell(&opened{run: r, step: step})
 		}()
 		file.dump, file.found, file.err = dump.Open(r.ctx, config.File, sink, r.dumpOptions(config))
+		if file.err == nil {
+			file.table = sink.table(!config.CacheEnabled, r.counters.hits)
+		}
 	})
 }
 
@@ -59,18 +62,22 @@ func (r *run[K, V]) dumpOptions(config Config) dump.Options {
 }
 
 // restoring takes what a file holds. All of it has version 1.
-type restoring[K comparable, V any] struct{ table *table[K, V] }
+type restoring[K comparable, V any] struct{ *tableMaker[K, V] }
 
-func (s *restoring[K, V]) Begin(entries int) {
-	s.table.records = xsync.NewMap[K, *record[V]](xsync.WithPresize(entries))
-	s.table.version = 1
-}
+func (s *restoring[K, V]) Begin(entries int) { s.tableMaker = newTableMaker[K, V](entries) }
 
 func (s *restoring[K, V]) Put(e dump.Entry[K, V]) {
-	s.table.records.Store(e.Key, &record[V]{value: e.Value, loadedAt: e.At, version: 1, source: SourceDump})
+	s.put(e.Key, &record[V]{value: e.Value, loadedAt: e.At, version: 1, source: SourceDump})
 }
 
-func (s *restoring[K, V]) Delete(key K) { s.table.records.Delete(key) }
+func (s *restoring[K, V]) Delete(key K) { s.remove(key) }
+
+// table is what the file held.
+func (s *restoring[K, V]) table(bypass bool, hits *xsync.Counter) *table[K, V] {
+	t := s.tableMaker.table(bypass, hits)
+	t.version = 1
+	return t.indexed()
+}
 
 func (a *bucketActor[K, V]) opened(ctx protoactor.Context, note *opened) {
 	r := a.run
@@ -162,7 +169,7 @@ func (a *bucketActor[K, V]) founded(ctx protoactor.Context, note *founded) {
 	r.starting = false
 	r.logSkipped(note.skipped)
 	if note.err != nil {
-		r.keeper.overrun = true // the file lacks everything
+		r.keeper.outdated = true // the file lacks everything
 		r.troubled(note.err)
 	}
 	a.ready(ctx)

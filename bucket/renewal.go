@@ -47,13 +47,15 @@ func (r *run[K, V]) rewrite() {
 		r.troubled(err)
 		return
 	}
-	k.rewriting, k.redo = true, false
-	k.lagging, k.behind = k.behind, nil
-	k.overran, k.overrun = k.overrun, false
+	k.rewriting = true
+	k.behind, k.outdated = nil, false
 	snapshot := r.snapshot()
 	r.background.Go(func() {
 		note := rewritten{err: loader.ErrGoexit} // of a codec
-		defer func() { r.tell(note) }()
+		defer func() {
+			k.rewriteErr = note.err // for a stop, which waits and gets no notes
+			r.tell(note)
+		}()
 		// A stop waits for it: the times of what a refresh found unchanged are nowhere else.
 		note.skipped, note.err = rewriting.Run(context.WithoutCancel(r.ctx), snapshot)
 	})
@@ -66,7 +68,7 @@ func (r *run[K, V]) snapshot() dump.Snapshot[K, V] {
 		FreshAt: r.freshAt(),
 		Partial: r.vitals.Load().initFailed != nil,
 		Entries: func(yield func(dump.Entry[K, V]) bool) {
-			table.records.Range(func(key K, held *record[V]) bool {
+			table.each(func(key K, held *record[V]) bool {
 				return yield(dumped(key, held))
 			})
 		},
@@ -92,14 +94,9 @@ func (r *run[K, V]) fileRewritten(note rewritten) {
 	if k == nil || !k.rewriting {
 		return
 	}
-	lagging, overran := k.lagging, k.overran
-	k.rewriting, k.lagging, k.overran = false, nil, false
+	k.rewriting = false
 	if note.err != nil {
-		for key := range lagging {
-			r.fallBehind(key)
-		}
-		k.overrun = k.overrun || overran
-		k.redo = true
+		k.outdated = true
 		r.troubled(note.err)
 		return
 	}

@@ -26,7 +26,7 @@ func (r *run[K, V]) repair() {
 	if k == nil || k.trouble == nil || k.rewriting || r.phase() != phaseReady {
 		return
 	}
-	if k.overrun || k.redo || k.dump.Broken() != nil {
+	if k.outdated || k.dump.Broken() != nil {
 		r.rewrite()
 		return
 	}
@@ -44,7 +44,7 @@ func (r *run[K, V]) catchUp() {
 		return
 	}
 	k.behind = nil
-	if k.overrun {
+	if k.outdated {
 		r.setRetry()
 		return
 	}
@@ -171,8 +171,8 @@ func (r *run[K, V]) lastRepair() error {
 	k := r.keeper
 	k.retry.Stop()
 	_ = k.dump.Sync() // what it cannot write or sync breaks it now, while that can be repaired
-	lacking := k.wanted || k.overrun || k.overran || len(k.lagging) > 0 || k.dump.Broken() != nil
-	if !lacking && r.writeBehind() == nil {
+	outdated := k.wanted || k.outdated || k.rewriting && k.rewriteErr != nil || k.dump.Broken() != nil
+	if !outdated && r.writeBehind() == nil {
 		return nil
 	}
 	if _, err := k.dump.Rewrite(context.WithoutCancel(r.ctx), r.snapshot()); err != nil {

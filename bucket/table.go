@@ -10,47 +10,157 @@ import (
 // waiting; only the bucket's actor writes it. It outlives the actor's
 // incarnations, not the stop of the bucket.
 //
-// Records are replaced one by one. This is the place where whole generations come
-// in: a full refresh then fills a table beside this one and swaps the pointer in
-// Bucket.table.
+//	key ── index ──▶ slot ──▶ record      keys that were known when the table was made
+//	key ── extra ──────────▶ record       keys that came later
+//
+// The index is a plain map that is never changed, so that to look into it costs what a map
+// costs, and tables with the same keys share it. A record is replaced in its slot.
 type table[K comparable, V any] struct {
-	records *xsync.Map[K, *record[V]]
+	*index[K]
+	slots []atomic.Pointer[record[V]] // by the index; nil if the key has been removed
+	extra *xsync.Map[K, *record[V]]
+
+	entries atomic.Int64
+	failing atomic.Int64 // records with trouble
 
 	// bypass: the cache is disabled, so only the direct methods read the table.
 	bypass bool
 
-	hits *xsync.Counter // the run's
+	hits    *xsync.Counter // the run's
+	version uint64         // of the last value saved; the actor's
+}
 
-	failing atomic.Int64 // records with trouble
-	version uint64       // of the last value saved; the actor's
+// index says in which slot the record of a key is. It is never changed.
+type index[K comparable] struct {
+	slotOf map[K]uint32
+	keys   []K // of the slots
 }
 
 func newTable[K comparable, V any](bypass bool, hits *xsync.Counter) *table[K, V] {
 	return &table[K, V]{
-		records: xsync.NewMap[K, *record[V]](),
-		bypass:  bypass,
-		hits:    hits,
+		index:  &index[K]{},
+		extra:  xsync.NewMap[K, *record[V]](),
+		bypass: bypass,
+		hits:   hits,
 	}
 }
 
-func (t *table[K, V]) get(key K) (*record[V], bool) { return t.records.Load(key) }
+func (t *table[K, V]) get(key K) (*record[V], bool) {
+	if slot, ok := t.slotOf[key]; ok {
+		held := t.slots[slot].Load()
+		return held, held != nil
+	}
+	return t.extra.Load(key)
+}
 
-func (t *table[K, V]) len() int { return t.records.Size() }
+func (t *table[K, V]) len() int { return int(t.entries.Load()) }
+
+// each gives every entry to yield, until that returns false.
+func (t *table[K, V]) each(yield func(key K, held *record[V]) bool) {
+	for slot := range t.slots {
+		if held := t.slots[slot].Load(); held != nil && !yield(t.keys[slot], held) {
+			return
+		}
+	}
+	t.extra.Range(yield)
+}
 
 // replace swaps the record of key for next.
 func (t *table[K, V]) replace(key K, next *record[V]) {
-	old, held := t.records.LoadAndStore(key, next)
-	t.countTrouble(old, held, -1)
-	t.countTrouble(next, true, +1)
+	var old *record[V]
+	if slot, ok := t.slotOf[key]; ok {
+		old = t.slots[slot].Swap(next)
+	} else {
+		var held bool
+		if old, held = t.extra.LoadAndStore(key, next); !held {
+			old = nil // it is next otherwise
+		}
+	}
+	t.count(old, next)
 }
 
 func (t *table[K, V]) remove(key K) {
-	old, held := t.records.LoadAndDelete(key)
-	t.countTrouble(old, held, -1)
+	var old *record[V]
+	if slot, ok := t.slotOf[key]; ok {
+		old = t.slots[slot].Swap(nil)
+	} else {
+		old, _ = t.extra.LoadAndDelete(key)
+	}
+	t.count(old, nil)
 }
 
-func (t *table[K, V]) countTrouble(r *record[V], held bool, by int64) {
-	if held && r.trouble != nil {
-		t.failing.Add(by)
+// count notes that one record has taken the place of another; nil is none.
+func (t *table[K, V]) count(old, next *record[V]) {
+	entries, failing := next.weight()
+	oldEntries, oldFailing := old.weight()
+	if entries != oldEntries {
+		t.entries.Add(entries - oldEntries)
 	}
+	if failing != oldFailing {
+		t.failing.Add(failing - oldFailing)
+	}
+}
+
+func (r *record[V]) weight() (entries, failing int64) {
+	switch {
+	case r == nil:
+		return 0, 0
+	case r.trouble != nil:
+		return 1, 1
+	default:
+		return 1, 0
+	}
+}
+
+// tableMaker makes a table of many entries at once. It belongs to one goroutine.
+type tableMaker[K comparable, V any] struct {
+	index[K]
+	records []*record[V]
+}
+
+func newTableMaker[K comparable, V any](entries int) *tableMaker[K, V] {
+	return &tableMaker[K, V]{
+		index:   index[K]{slotOf: make(map[K]uint32, entries), keys: make([]K, 0, entries)},
+		records: make([]*record[V], 0, entries),
+	}
+}
+
+func (m *tableMaker[K, V]) put(key K, next *record[V]) {
+	if slot, ok := m.slotOf[key]; ok {
+		m.records[slot] = next
+		return
+	}
+	m.slotOf[key] = uint32(len(m.keys))
+	m.keys, m.records = append(m.keys, key), append(m.records, next)
+}
+
+func (m *tableMaker[K, V]) remove(key K) {
+	if slot, ok := m.slotOf[key]; ok {
+		m.records[slot] = nil
+	}
+}
+
+// table returns what was put. The maker must not be used any more.
+func (m *tableMaker[K, V]) table(bypass bool, hits *xsync.Counter) *table[K, V] {
+	t := newTable[K, V](bypass, hits)
+	t.index, t.slots = &m.index, make([]atomic.Pointer[record[V]], len(m.records))
+	for slot, made := range m.records {
+		if made != nil {
+			t.slots[slot].Store(made)
+			t.count(nil, made)
+		}
+	}
+	return t
+}
+
+// indexed returns t, or a table with the same entries that has them all in its index.
+func (t *table[K, V]) indexed() *table[K, V] {
+	if t.extra.Size() == 0 && 2*t.len() >= len(t.keys) {
+		return t
+	}
+	m := newTableMaker[K, V](t.len())
+	t.each(func(key K, held *record[V]) bool { m.put(key, held); return true })
+	next := m.table(t.bypass, t.hits)
+	next.version = t.version
+	return next
 }
