@@ -35,6 +35,27 @@ func TestStop_writes_what_a_rewrite_failed_to(t *testing.T) {
 	})
 }
 
+// The same, but the rewrite is at work when the stop comes.
+func TestStop_writes_what_a_rewrite_is_failing_to(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		disk := newDisk(t)
+		b := numbers(disk)
+		life(t, b, func() {
+			disk.Inject(dumptest.FailNth(1, syscall.EIO, dumptest.Write))
+			_, err := b.Fetch(t.Context(), "a")
+			require.NoError(t, err)
+			disk.Inject(dumptest.FailNth(1, syscall.ENOSPC, dumptest.Create))
+			reached, resume := disk.Pause(dumptest.Create, 1)
+			_, err = b.Refresh(t.Context())
+			require.NoError(t, err)
+			<-reached
+			time.AfterFunc(time.Millisecond, resume) // the stop has begun by then
+		})
+		require.Contains(t, kept[int](t, disk), "a")
+		tidy(t, disk)
+	})
+}
+
 func TestStop_mends_what_only_its_sync_finds_out(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		disk := newDisk(t)

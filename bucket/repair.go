@@ -170,9 +170,9 @@ func (r *run[K, V]) closeKeeper() {
 func (r *run[K, V]) lastRepair() error {
 	k := r.keeper
 	k.retry.Stop()
-	_ = k.dump.Sync() // what it cannot write or sync breaks it now, while that can be repaired
 	outdated := k.wanted || k.outdated || k.rewriting && k.rewriteErr != nil || k.dump.Broken() != nil
-	if !outdated && r.writeBehind() == nil {
+	// What cannot be synced is found out now, while that can be repaired.
+	if !outdated && r.writeBehind() == nil && k.dump.Sync() == nil {
 		return nil
 	}
 	if _, err := k.dump.Rewrite(context.WithoutCancel(r.ctx), r.snapshot()); err != nil {
