@@ -115,40 +115,39 @@ func (r *record[V]) weight() (entries, failing int64) {
 // tableMaker makes a table of many entries at once. It belongs to one goroutine.
 type tableMaker[K comparable, V any] struct {
 	index[K]
-	records []*record[V]
+	slots []atomic.Pointer[record[V]]
 }
 
 func newTableMaker[K comparable, V any](entries int) *tableMaker[K, V] {
 	return &tableMaker[K, V]{
-		index:   index[K]{slotOf: make(map[K]uint32, entries), keys: make([]K, 0, entries)},
-		records: make([]*record[V], 0, entries),
+		index: index[K]{slotOf: make(map[K]uint32, entries), keys: make([]K, 0, entries)},
+		slots: make([]atomic.Pointer[record[V]], 0, entries),
 	}
 }
 
 func (m *tableMaker[K, V]) put(key K, next *record[V]) {
 	if slot, ok := m.slotOf[key]; ok {
-		m.records[slot] = next
+		m.slots[slot].Store(next)
 		return
 	}
-	m.slotOf[key] = uint32(len(m.keys))
-	m.keys, m.records = append(m.keys, key), append(m.records, next)
+	slot := len(m.keys)
+	m.slotOf[key] = uint32(slot)
+	m.keys, m.slots = append(m.keys, key), append(m.slots, atomic.Pointer[record[V]]{})
+	m.slots[slot].Store(next)
 }
 
 func (m *tableMaker[K, V]) remove(key K) {
 	if slot, ok := m.slotOf[key]; ok {
-		m.records[slot] = nil
+		m.slots[slot].Store(nil)
 	}
 }
 
 // table returns what was put. The maker must not be used any more.
 func (m *tableMaker[K, V]) table(bypass bool, hits *xsync.Counter) *table[K, V] {
 	t := newTable[K, V](bypass, hits)
-	t.index, t.slots = &m.index, make([]atomic.Pointer[record[V]], len(m.records))
-	for slot, made := range m.records {
-		if made != nil {
-			t.slots[slot].Store(made)
-			t.count(nil, made)
-		}
+	t.index, t.slots = &m.index, m.slots
+	for slot := range t.slots {
+		t.count(nil, t.slots[slot].Load())
 	}
 	return t
 }

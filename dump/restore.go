@@ -83,6 +83,9 @@ const (
 	// A piece is large enough to be worth handing over, and small enough for memory.
 	mostInPiece  = 256
 	bytesInPiece = 64 << 10
+
+	// piecesAhead lets a worker get through a usual frame while those before it are delivered.
+	piecesAhead = 16
 )
 
 func (r *restore[K, V]) begin(records int) {
@@ -107,7 +110,7 @@ func (r *restore[K, V]) frame(f frame) error {
 	case r.work == nil:
 		return r.decode(f, func(entries []decoded[K, V]) { r.put(entries) })
 	default:
-		d := &decoding[K, V]{f, make(chan piece[K, V], 2)}
+		d := &decoding[K, V]{f, make(chan piece[K, V], piecesAhead)}
 		r.order <- d
 		r.work <- d
 	}
