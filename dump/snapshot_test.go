@@ -19,7 +19,9 @@ func endless(ended chan<- struct{}) dump.Snapshot[string, string] {
 	return dump.Snapshot[string, string]{Entries: func(yield func(dump.Entry[string, string]) bool) {
 		defer close(ended)
 		value := strings.Repeat("x", 1000)
-		for i := 0; yield(dump.Entry[string, string]{Key: fmt.Sprint(i), Value: value}); i++ {
+		more := true
+		for i := 0; more; i++ {
+			more = yield(dump.Entry[string, string]{Key: fmt.Sprint(i), Value: value})
 		}
 	}}
 }
