@@ -51,6 +51,14 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 		a.run.land(msg)
 	case *left[K, V]:
 		a.run.forget(msg.ask)
+	case *shift[K, V]:
+		a.run.shift(msg)
+	case *rode[K, V]:
+		a.run.rode(msg)
+	case *keysMapped[K, V]:
+		a.run.mapped(msg.pass)
+	case *passed[K, V]:
+		a.run.passed(msg.pass)
 	case writesDue:
 		a.run.writesDue()
 	case rewritten:
@@ -97,8 +105,6 @@ func (a *bucketActor[K, V]) tick(ctx protoactor.Context, tick actor.Tick) {
 		return
 	}
 	switch tick.Message.(type) {
-	case paced:
-		a.run.advance()
 	case respawn:
 		a.spawnClock(ctx)
 	case repairDue:
@@ -174,6 +180,16 @@ func (r *run[K, V]) recoverNote(msg any, crash error) {
 	switch msg := msg.(type) {
 	case *loaded[K, V]:
 		r.abandon(msg.flight, crash)
+	case *shift[K, V]:
+		r.shift(msg)
+	case *rode[K, V]:
+		if f := r.flights[msg.key]; f != nil && f.riding {
+			r.abandon(f, crash)
+		}
+	case *keysMapped[K, V]:
+		r.mapped(msg.pass)
+	case *passed[K, V]:
+		r.passed(msg.pass)
 	case *opened:
 		r.startAgain(msg.step)
 	case *seeded[K, V]:

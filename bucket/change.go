@@ -21,8 +21,7 @@ type change[K comparable, V any] struct {
 
 	flight *flight[K, V] // of a load
 	got    answer[V]     // what those who wait for it get
-	report Report
-	awaits bool // somebody does
+	awaits bool          // somebody does
 }
 
 // edit replaces the record of one key.
@@ -38,12 +37,17 @@ func (r *run[K, V]) commit(c change[K, V]) {
 		r.stage(c)
 		return
 	}
-	r.apply(c.edits)
+	r.apply(&c)
 	r.conclude(&c)
 }
 
-func (r *run[K, V]) apply(edits []edit[K, V]) {
-	for _, e := range edits {
+func (r *run[K, V]) apply(c *change[K, V]) {
+	for _, e := range c.edits {
+		if c.ask != nil {
+			r.pass.noteWritten(e.key)
+		} else {
+			r.pass.noteLoaded(e.key)
+		}
 		if e.next == nil {
 			r.table.remove(e.key)
 		} else {
@@ -55,7 +59,7 @@ func (r *run[K, V]) apply(edits []edit[K, V]) {
 // conclude tells those who wait for a change that was made.
 func (r *run[K, V]) conclude(c *change[K, V]) {
 	if c.flight != nil {
-		r.arrive(c.flight, c.got, c.report)
+		r.arrive(c.flight, c.got)
 		return
 	}
 	switch c.ask.op {
@@ -69,12 +73,18 @@ func (r *run[K, V]) conclude(c *change[K, V]) {
 // saving is the edit that saves a value, unless it could never be found again.
 func (r *run[K, V]) saving(key K, value V, source Source) (edit[K, V], bool) {
 	if err := r.bucket.keys.check(key); err != nil {
-		r.log(func(log logrus.FieldLogger) {
-			log.WithFields(logrus.Fields{"source": source, "reason": err}).Warn("entry not saved")
-		})
+		r.logUnsaved(source, err)
 		return edit[K, V]{}, false
 	}
-	r.table.version++
-	next := &record[V]{value: value, loadedAt: time.Now().UnixNano(), version: r.table.version, source: source}
-	return edit[K, V]{key: key, next: next}, true
+	return edit[K, V]{key: key, next: r.newRecord(value, source, time.Now())}, true
+}
+
+func (r *run[K, V]) newRecord(value V, source Source, now time.Time) *record[V] {
+	return &record[V]{value: value, loadedAt: now.UnixNano(), version: r.version.Add(1), source: source}
+}
+
+func (r *run[K, V]) logUnsaved(source Source, reason error) {
+	r.log(func(log logrus.FieldLogger) {
+		log.WithFields(logrus.Fields{"source": source, "reason": reason}).Warn("entry not saved")
+	})
 }

@@ -25,20 +25,21 @@ import (
 type flight[K comparable, V any] struct {
 	run   *run[K, V]
 	key   K
-	again bool         // a refresh: the filter is asked, the held value compared
-	save  bool         // somebody wants the value saved
-	sweep *sweep[K, V] // the full refresh that counts this load
+	again bool // a refresh: the filter is asked, the held value compared
+	save  bool // somebody wants the value saved
+
+	worker *worker[K, V] // of a full refresh, that waits for a slot; the rest is unused then
 
 	waiters crowd[K, V]
 
 	// What was asked after the flight had gone stale is for the flight after it.
 	next      crowd[K, V]
 	nextAgain bool
-	nextSweep *sweep[K, V]
 
 	launched bool
 	started  time.Time // zero until launched
 	at       uint64    // run.now at that moment
+	riding   bool      // on the load of a full refresh, without a slot
 	stale    bool
 	landed   bool
 	dropped  bool // nobody wants it any more
@@ -119,7 +120,7 @@ func (r *run[K, V]) forget(a *ask[K, V]) {
 }
 
 func (r *run[K, V]) dropIdle(f *flight[K, V]) {
-	if !f.launched && f.sweep == nil && f.waiters.size()+f.next.size() == 0 {
+	if !f.launched && f.waiters.size()+f.next.size() == 0 {
 		f.dropped = true
 		delete(r.flights, f.key)
 		if r.dropped++; 2*r.dropped > r.queue.size() {
@@ -137,11 +138,34 @@ func (r *run[K, V]) launch() {
 	config := r.config.Load()
 	for r.flying < config.MaxConcurrentLoads && r.queue.size() > 0 {
 		f := r.queue.pop()
-		if f.dropped {
+		switch {
+		case f.worker != nil:
+			r.queuedWorkers--
+			if f.worker.seat() {
+				r.flying++
+			}
+		case f.dropped:
 			r.dropped--
-			continue
+		case !r.pass.claim(f.key):
+			r.ride(f)
+		default:
+			r.begin(f, config.LoadTimeout)
 		}
-		r.begin(f, config.LoadTimeout)
+	}
+	r.pressed.Store(r.queue.size() > r.queuedWorkers)
+}
+
+// ride has a flight wait for the load that a full refresh has begun of its key. What was asked
+// after a write that this load knows nothing of waits for the next.
+func (r *run[K, V]) ride(f *flight[K, V]) {
+	r.now++
+	f.launched, f.riding, f.started, f.at = true, true, time.Now(), r.now
+	if _, f.stale = r.pass.written[f.key]; !f.stale {
+		return
+	}
+	f.nextAgain = f.again
+	for f.waiters.size() > 0 {
+		f.next.join(f.waiters.pop())
 	}
 }
 
@@ -177,9 +201,6 @@ func (r *run[K, V]) abandon(f *flight[K, V], crash error) {
 	r.freeKey(f)
 	failure := &loader.Error{Bucket: r.bucket.name, Key: f.key, Err: crash}
 	r.dismiss(&f.waiters, answer[V]{err: failure})
-	var part Report
-	part.addFailure(failure)
-	r.tally(f, part)
 	r.takeOff(f)
 	// The next incarnation launches what waits.
 }
@@ -195,6 +216,9 @@ func (r *run[K, V]) dismiss(c *crowd[K, V], got answer[V]) {
 // vacate frees the slot. The key stays taken until what was loaded is in the table: two
 // flights of one key would not know of each other.
 func (r *run[K, V]) vacate(f *flight[K, V]) {
+	if f.riding {
+		return
+	}
 	r.flying--
 	r.giveUp(f)
 	r.counters.landings.Add(1)
@@ -202,8 +226,12 @@ func (r *run[K, V]) vacate(f *flight[K, V]) {
 }
 
 func (r *run[K, V]) freeKey(f *flight[K, V]) {
-	if r.flights[f.key] == f {
-		delete(r.flights, f.key)
+	if r.flights[f.key] != f {
+		return
+	}
+	delete(r.flights, f.key)
+	if f.launched && !f.riding {
+		r.releaseClaim(f.key)
 	}
 }
 
@@ -223,14 +251,13 @@ func (r *run[K, V]) returned(f *flight[K, V]) {
 
 // takeOff starts the flight of those who asked after f had gone stale.
 func (r *run[K, V]) takeOff(f *flight[K, V]) {
-	if f.next.size() == 0 && f.nextSweep == nil {
+	if f.next.size() == 0 {
 		return
 	}
 	next := r.newFlight(f.key, f.nextAgain)
-	next.sweep, next.save = f.nextSweep, f.nextSweep != nil
 	for _, a := range f.next.asks {
 		next.waiters.join(a)
 		next.save = next.save || !a.noSave
 	}
-	f.next.asks, f.nextSweep = nil, nil
+	f.next.asks = nil
 }

@@ -204,7 +204,7 @@ func (r *run[K, V]) fulfil(c *change[K, V], err error) {
 			return
 		}
 	}
-	r.apply(c.edits)
+	r.apply(c)
 	r.conclude(c)
 }
 

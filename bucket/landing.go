@@ -26,13 +26,11 @@ func (r *run[K, V]) land(note *loaded[K, V]) {
 }
 
 // arrive is the end of a landing: what was brought is in the table.
-func (r *run[K, V]) arrive(f *flight[K, V], got answer[V], report Report) {
+func (r *run[K, V]) arrive(f *flight[K, V], got answer[V]) {
 	r.freeKey(f)
 	r.dismiss(&f.waiters, got)
-	r.tally(f, report)
 	r.takeOff(f)
 	r.launch()
-	r.advance()
 }
 
 // settle says what a load does to the table, and what those who wait for it get.
@@ -59,7 +57,6 @@ func (r *run[K, V]) settle(c *change[K, V], o outcome[K, V], failed *failure) {
 	case o.bundled:
 		r.settleRelated(c, o.related)
 	case current:
-		c.report.Loaded++
 		r.saveAgain(c, f.key, o.value, o.same)
 	}
 }
@@ -67,9 +64,7 @@ func (r *run[K, V]) settle(c *change[K, V], o outcome[K, V], failed *failure) {
 func (r *run[K, V]) settleFailure(c *change[K, V], err *loader.Error, kind failureKind) {
 	f := c.flight
 	r.counters.countFailure(kind, err)
-	if f.sweep == nil {
-		r.logFailure(err, kind)
-	}
+	r.logFailure(err, kind)
 	if f.stale || r.overtaken(f.key, f.at) {
 		return
 	}
@@ -79,14 +74,10 @@ func (r *run[K, V]) settleFailure(c *change[K, V], err *loader.Error, kind failu
 	case kind == notFound && ok && f.again:
 		c.edits = append(c.edits, edit[K, V]{key: f.key})
 		r.mark(f.key, f.at)
-		c.report.Removed++
 	case kind == notFound:
 		r.mark(f.key, f.at)
 	case ok:
 		c.edits = append(c.edits, edit[K, V]{key: f.key, next: held.failed(err), private: true})
-		c.report.addFailure(err)
-	default:
-		c.report.addFailure(err)
 	}
 }
 
@@ -100,11 +91,7 @@ func (r *run[K, V]) settleRelated(c *change[K, V], related map[K]V) {
 	maps.DeleteFunc(related, func(key K, _ V) bool { return r.overtaken(key, f.at) })
 	for key, value := range related {
 		held, ok := r.table.get(key)
-		c.report.Loaded++
 		r.saveAgain(c, key, value, ok && f.again && r.bucket.equal(held.value, value))
-		if f.sweep != nil {
-			f.sweep.done[key] = struct{}{}
-		}
 	}
 }
 
@@ -116,7 +103,6 @@ func (r *run[K, V]) settleKept(c *change[K, V]) {
 	if !ok || !f.again {
 		return
 	}
-	c.report.Unchanged++
 	if held.trouble != nil {
 		kept := *held
 		kept.trouble = nil
@@ -128,14 +114,9 @@ func (r *run[K, V]) settleKept(c *change[K, V]) {
 func (r *run[K, V]) saveAgain(c *change[K, V], key K, value V, same bool) {
 	_, held := r.table.get(key)
 	r.mark(key, c.flight.at)
-	switch {
-	case held && same:
+	if held && same {
 		r.renew(c, key)
 		return
-	case held:
-		c.report.Changed++
-	default:
-		c.report.Added++
 	}
 	source := SourceLoad
 	if c.flight.again {
@@ -149,7 +130,6 @@ func (r *run[K, V]) saveAgain(c *change[K, V], key K, value V, same bool) {
 func (r *run[K, V]) renew(c *change[K, V], key K) {
 	if held, ok := r.table.get(key); ok {
 		c.edits = append(c.edits, edit[K, V]{key: key, next: held.renewed(time.Now()), private: true})
-		c.report.Unchanged++
 	}
 }
 

@@ -16,6 +16,8 @@ type outcome[K comparable, V any] struct {
 	same    bool    // the value equals the one that was held when the load began
 	related map[K]V // every pair is saved; the value itself then is not
 	bundled bool    // related counts, even if it is empty
+
+	unchanged map[K]struct{} // of related, for a refresh: they equal what is held
 }
 
 type verdict uint8

@@ -175,8 +175,27 @@ type (
 	// refreshDue is the refresher's word that the clock struck.
 	refreshDue struct{}
 
-	// paced resumes a refresh that its rate limit held back.
-	paced struct{}
+	// keysMapped says that a refresh knows what to load.
+	keysMapped[K comparable, V any] struct{ pass *pass[K, V] }
+
+	// shift is a worker's word about its slot for loads.
+	shift[K comparable, V any] struct {
+		worker *worker[K, V]
+		back   bool // it gives the slot back
+		want   bool // it waits for one
+		over   bool // it has ended
+		taken  bool // the note was heeded
+	}
+
+	// rode brings what a worker loaded for a flight as well.
+	rode[K comparable, V any] struct {
+		key     K
+		outcome outcome[K, V]
+		failure *failure
+	}
+
+	// passed says that a refresh has loaded everything.
+	passed[K comparable, V any] struct{ pass *pass[K, V] }
 
 	// respawn replaces a refresher that was lost.
 	respawn struct{}
@@ -196,4 +215,9 @@ func (dumpTrouble) IgnoreDeadLetterLogging()   {}
 func (*loaded[K, V]) IgnoreDeadLetterLogging() {}
 func (*left[K, V]) IgnoreDeadLetterLogging()   {}
 func (refreshDue) IgnoreDeadLetterLogging()    {}
-func (crashed) IgnoreDeadLetterLogging()       {}
+
+func (*keysMapped[K, V]) IgnoreDeadLetterLogging() {}
+func (*shift[K, V]) IgnoreDeadLetterLogging()      {}
+func (*rode[K, V]) IgnoreDeadLetterLogging()       {}
+func (*passed[K, V]) IgnoreDeadLetterLogging()     {}
+func (crashed) IgnoreDeadLetterLogging()           {}

@@ -61,22 +61,23 @@ func (r *run[K, V]) dumpOptions(config Config) dump.Options {
 	}
 }
 
-// restoring takes what a file holds. All of it has version 1.
+// restoredVersion is the version of all that a file holds.
+const restoredVersion = 1
+
+// restoring takes what a file holds.
 type restoring[K comparable, V any] struct{ *tableMaker[K, V] }
 
 func (s *restoring[K, V]) Begin(entries int) { s.tableMaker = newTableMaker[K, V](entries) }
 
 func (s *restoring[K, V]) Put(e dump.Entry[K, V]) {
-	s.put(e.Key, &record[V]{value: e.Value, loadedAt: e.At, version: 1, source: SourceDump})
+	s.put(e.Key, &record[V]{value: e.Value, loadedAt: e.At, version: restoredVersion, source: SourceDump})
 }
 
 func (s *restoring[K, V]) Delete(key K) { s.remove(key) }
 
 // table is what the file held.
 func (s *restoring[K, V]) table(bypass bool, hits *xsync.Counter) *table[K, V] {
-	t := s.tableMaker.table(bypass, hits)
-	t.version = 1
-	return t.indexed()
+	return s.tableMaker.table(bypass, hits).indexed()
 }
 
 func (a *bucketActor[K, V]) opened(ctx protoactor.Context, note *opened) {
@@ -98,6 +99,7 @@ func (a *bucketActor[K, V]) useFile(ctx protoactor.Context, file *openedFile[K, 
 	}
 	if r.keeper == nil {
 		r.table = file.table
+		r.version.Store(restoredVersion)
 		r.changeVitals(func(v *vitals) { v.recovery = file.found })
 		r.keeper = &keeper[K, V]{dump: file.dump, batch: file.dump.NewBatch()}
 		r.logRecovery(file.dump.Path(), file.found)

@@ -272,7 +272,8 @@ func TestRefresh_asked_for_while_one_runs_joins_it(t *testing.T) {
 	})
 }
 
-func TestRefresh_joins_a_load_that_is_under_way(t *testing.T) {
+// What it brings may be older than the question.
+func TestRefresh_loads_again_what_is_being_loaded_when_it_comes(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		src := newSource(map[string]int{"a": 1})
 		b := seeded(src)
@@ -288,7 +289,8 @@ func TestRefresh_joins_a_load_that_is_under_way(t *testing.T) {
 		synctest.Wait()
 		open()
 		assert.Equal(t, 1, (<-done).Loaded)
-		assert.EqualValues(t, 1, src.loads.Load())
+		assert.EqualValues(t, 2, src.loads.Load())
+		assert.False(t, src.overlap.Load(), "one after the other")
 	})
 }
 

@@ -115,7 +115,7 @@ func (a *bucketActor[K, V]) respawnClock() {
 // crashes in that very moment: the next incarnation's refresher finds the refresh due
 // as well.
 func (r *run[K, V]) clockStruck() {
-	if r.sweep == nil && time.Now().Before(r.nextDue) {
+	if r.pass == nil && time.Now().Before(r.nextDue) {
 		r.tellClock()
 		return
 	}

@@ -41,6 +41,7 @@ type run[K comparable, V any] struct {
 	over     chan struct{}                      // closed when it is
 	counters counters
 	vitals   atomic.Pointer[vitals]
+	version  atomic.Uint64 // of the last value saved
 
 	// What runs beside the actor and has to end before the run does.
 	background sync.WaitGroup
@@ -59,17 +60,23 @@ type run[K comparable, V any] struct {
 	held      []heldRequest // what came before the bucket was ready
 	heldGone  int           // those of them who have left
 
-	flights  map[K]*flight[K, V]
-	queue    queue[*flight[K, V]] // waiting for a slot
-	flying   int                  // slots in use
-	parked   int                  // callers in a flight's crowds
-	dropped  int                  // flights in the queue that nobody wants any more
-	now      uint64               // counts writes and the beginnings of loads
-	written  map[K]uint64         // how old what a key holds is at least; see overtaken
-	pruneAt  int                  // when written is that large
-	sweep    *sweep[K, V]         // the full refresh under way
-	nextDue  time.Time            // of the next one
-	keeper   *keeper[K, V]        // of the file; nil without one
+	flights map[K]*flight[K, V]
+	queue   queue[*flight[K, V]] // waiting for a slot
+	flying  int                  // slots in use, those of a refresh included
+	parked  int                  // callers in a flight's crowds
+	dropped int                  // flights in the queue that nobody wants any more
+	now     uint64               // counts writes and the beginnings of loads
+	written map[K]uint64         // how old what a key holds is at least; see overtaken
+	pruneAt int                  // when written is that large
+	pass    *pass[K, V]          // the full refresh under way
+	nextDue time.Time            // of the next one
+
+	nextAskers    crowd[K, V] // for a refresh that begins after the one under way
+	queuedWorkers int         // of a refresh, in the queue
+	refreshedAt   uint64      // now, when the loads of the last refresh began
+	pressed       atomic.Bool // callers wait for a slot
+
+	keeper   *keeper[K, V] // of the file; nil without one
 	clock    *protoactor.PID
 	respawns *actor.Timer
 }
@@ -205,17 +212,13 @@ func (r *run[K, V]) dismissAll(err error) {
 		r.refuse(request, err)
 	}
 	for _, f := range r.flights {
-		if f.launched && !f.landed {
+		if f.launched && !f.landed && !f.riding {
 			r.giveUp(f) // it has been cancelled; one that returns is counted out
 		}
 		r.dismiss(&f.waiters, answer[V]{err: err})
 		r.dismiss(&f.next, answer[V]{err: err})
 	}
-	if s := r.sweep; s != nil {
-		s.pace.Stop()
-		s.askers.dismiss(answer[V]{err: err})
-	}
-	r.sweep = nil
+	r.endPass(err)
 }
 
 // close is the last step, when the actor has stopped: the bucket can be started again.

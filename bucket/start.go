@@ -183,7 +183,6 @@ func (a *bucketActor[K, V]) carryOn(ctx protoactor.Context) {
 		r.resumeKeeper()
 		r.serveHeld()
 		r.launch()
-		r.advance()
 		r.tellClock()
 		a.report(nil)
 	}

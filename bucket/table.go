@@ -26,8 +26,7 @@ type table[K comparable, V any] struct {
 	// bypass: the cache is disabled, so only the direct methods read the table.
 	bypass bool
 
-	hits    *xsync.Counter // the run's
-	version uint64         // of the last value saved; the actor's
+	hits *xsync.Counter // the run's
 }
 
 // index says in which slot the record of a key is. It is never changed.
@@ -159,7 +158,5 @@ func (t *table[K, V]) indexed() *table[K, V] {
 	}
 	m := newTableMaker[K, V](t.len())
 	t.each(func(key K, held *record[V]) bool { m.put(key, held); return true })
-	next := m.table(t.bypass, t.hits)
-	next.version = t.version
-	return next
+	return m.table(t.bypass, t.hits)
 }

@@ -35,10 +35,8 @@ func (r *run[K, V]) deleteDone(a *ask[K, V]) {
 	r.touch(a.key)
 	if f := r.flights[a.key]; f != nil {
 		f.stale = f.launched
-		r.disembark(f)
 	}
 	a.reply(answer[V]{})
-	r.advance()
 }
 
 // touch marks a key as written by a caller, now.
@@ -71,7 +69,17 @@ func (r *run[K, V]) mark(key K, at uint64) {
 }
 
 // overtaken says whether what key holds is younger than a load that began at that time.
-func (r *run[K, V]) overtaken(key K, began uint64) bool { return r.written[key] > began }
+func (r *run[K, V]) overtaken(key K, began uint64) bool {
+	if r.bucket.companions.RelatedLoader == nil {
+		return false
+	}
+	if began < r.refreshedAt {
+		if held, ok := r.table.get(key); ok && held.source == SourceRefresh {
+			return true
+		}
+	}
+	return r.written[key] > began
+}
 
 // minPrune keeps pruning cheap: a map that small is not worth a look at every flight.
 const minPrune = 1024

@@ -64,14 +64,15 @@ func Go[T any](
 		if value, err = callback(ctx); err != nil {
 			var none T
 			value = none
-			err = lateError(ctx, err) // runs methods of the error, which may panic
+			err = LateError(ctx, err) // runs methods of the error, which may panic
 		}
 	}()
 }
 
-// lateError names the deadline in the error of a callback that noticed it but
-// answered with words of its own ("driver: bad connection").
-func lateError(ctx context.Context, err error) error {
+// LateError names the deadline in the error of a callback that noticed it but
+// answered with words of its own ("driver: bad connection"). [Go] does so by itself. It calls
+// methods of the error, which may panic.
+func LateError(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if cause == nil || errors.Is(err, cause) {
 		return err

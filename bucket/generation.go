@@ -1,0 +1,218 @@
+package bucket
+
+import (
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/dataworker-go/dataworker/loader"
+)
+
+// tally is what a worker has done since it was last added up.
+type tally struct {
+	report           Report
+	filled           int64 // slots
+	entries, failing int64 // of the records in them
+	began            time.Time
+}
+
+// put fills a slot of the next generation; nil leaves it empty.
+func (p *pass[K, V]) put(t *tally, slot uint32, next *record[V]) {
+	p.next.slots[slot].Store(next)
+	entries, failing := next.weight()
+	t.entries += entries
+	t.failing += failing
+}
+
+// settle says what a load does to the next generation. Only the worker that claimed the slot
+// may call it.
+func (p *pass[K, V]) settle(t *tally, slot uint32, held *record[V], o outcome[K, V], f *failure) {
+	counters := &p.run.counters
+	switch {
+	case f != nil:
+		p.settleFailure(t, slot, held, f)
+		return
+	case counters.failedInARow.Load() != 0:
+		counters.failedInARow.Store(0)
+	}
+	now := time.Now()
+	switch {
+	case o.verdict == unchanged:
+		t.report.Unchanged++
+		p.put(t, slot, held.renewed(now))
+	case o.bundled:
+		p.settleRelated(t, slot, held, o, now)
+	default:
+		p.putValue(t, slot, held, o.value, o.same, now)
+	}
+}
+
+func (p *pass[K, V]) putValue(t *tally, slot uint32, held *record[V], value V, same bool, now time.Time) {
+	t.report.Loaded++
+	switch {
+	case held != nil && same:
+		t.report.Unchanged++
+		p.put(t, slot, held.renewed(now))
+		return
+	case held != nil:
+		t.report.Changed++
+	default:
+		t.report.Added++
+	}
+	p.put(t, slot, p.run.newRecord(value, SourceRefresh, now))
+}
+
+func (p *pass[K, V]) settleFailure(t *tally, slot uint32, held *record[V], f *failure) {
+	err := &loader.Error{Bucket: p.run.bucket.name, Key: p.next.keys[slot], Err: f.err}
+	p.run.counters.countFailure(f.kind, err)
+	if f.kind == notFound {
+		t.report.Removed++
+		return
+	}
+	t.report.addFailure(err)
+	p.put(t, slot, held.failed(err))
+}
+
+// settleRelated saves the pairs of a related load whose keys no other load has brought, or is
+// about to. A key that it was asked for and did not bring keeps its value: the load went well.
+func (p *pass[K, V]) settleRelated(t *tally, slot uint32, held *record[V], o outcome[K, V], now time.Time) {
+	if _, ok := o.related[p.next.keys[slot]]; !ok {
+		t.report.Unchanged++
+		kept := *held
+		kept.trouble = nil
+		p.put(t, slot, &kept)
+	}
+	for key, value := range o.related {
+		_, same := o.unchanged[key]
+		other, ok := p.next.slotOf[key]
+		switch {
+		case !ok:
+			p.add(t, key, value, now)
+		case other == slot:
+			p.putValue(t, slot, held, value, same, now)
+		case p.claims[other].CompareAndSwap(claimFree, claimLoading):
+			old, _ := p.held(other)
+			p.putValue(t, other, old, value, same, now)
+			p.filled(t, other, outcome[K, V]{}, nil)
+		}
+	}
+}
+
+// add saves a key that has no slot. One that the table has got meanwhile was written, and wins.
+func (p *pass[K, V]) add(t *tally, key K, value V, now time.Time) {
+	t.report.Loaded++
+	if err := p.run.bucket.keys.check(key); err != nil {
+		p.run.logUnsaved(SourceRefresh, err)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, again := p.added[key]; !again {
+		t.report.Added++
+	}
+	p.added[key] = p.run.newRecord(value, SourceRefresh, now)
+}
+
+// compare says which pairs of a related load are what is held already. It calls methods of the
+// user's types.
+func (p *pass[K, V]) compare(related map[K]V) map[K]struct{} {
+	var unchanged map[K]struct{}
+	for key, value := range related {
+		if held, ok := p.old.get(key); ok && p.run.bucket.equal(held.value, value) {
+			if unchanged == nil {
+				unchanged = make(map[K]struct{}, len(related))
+			}
+			unchanged[key] = struct{}{}
+		}
+	}
+	return unchanged
+}
+
+// passed publishes what a pass has made, in one step. What was written since it began wins.
+func (r *run[K, V]) passed(p *pass[K, V]) {
+	if r.pass != p || r.phase() != phaseReady {
+		return
+	}
+	r.flush() // what is staged was written before
+	r.pass = nil
+	defer r.endOf(p)
+	p.stop()
+	next := p.next
+	for key, added := range p.added {
+		next.replace(key, added)
+	}
+	for key := range p.written {
+		if held, ok := r.table.get(key); ok {
+			next.replace(key, held)
+		} else {
+			next.remove(key)
+		}
+	}
+	r.refreshedAt = p.at
+	r.table = next
+	r.bucket.table.Store(next)
+	r.finish(p)
+}
+
+// stop lets the workers of a pass end.
+func (p *pass[K, V]) stop() {
+	p.cancel()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alarm != nil {
+		p.alarm.Stop()
+	}
+}
+
+// endOf answers those who asked for a refresh, and begins the one that others have asked for
+// meanwhile. It is last: who hears of a refresh finds it logged and published.
+func (r *run[K, V]) endOf(p *pass[K, V]) {
+	if r.nextAskers.size() > 0 {
+		r.beginPass()
+		for r.nextAskers.size() > 0 {
+			r.pass.askers.join(r.nextAskers.pop())
+		}
+	}
+	p.askers.dismiss(answer[V]{report: &p.report})
+}
+
+// finish tells of a generation that was published.
+func (r *run[K, V]) finish(p *pass[K, V]) {
+	now := time.Now()
+	report := &p.report
+	report.Took = now.Sub(p.began)
+	answered := report.Loaded+report.Unchanged+report.Removed > 0
+	r.changeVitals(func(v *vitals) {
+		v.generation++
+		report.Generation = v.generation
+		v.refreshes++
+		v.last = *report
+		if answered {
+			v.initFailed = nil
+		}
+		if answered || report.Failed == 0 {
+			v.completedAt = now
+		}
+	})
+
+	r.setClock(now)
+	r.renewFile()
+	r.logRefresh(*report)
+	r.publish(Refreshed{Bucket: r.bucket.name, Report: *report})
+}
+
+// logRefresh writes one line for a refresh, however many keys failed.
+func (r *run[K, V]) logRefresh(report Report) {
+	r.log(func(log logrus.FieldLogger) {
+		log = log.WithFields(logrus.Fields{
+			"loaded": report.Loaded, "unchanged": report.Unchanged, "added": report.Added,
+			"changed": report.Changed, "removed": report.Removed, "failed": report.Failed,
+			"took": report.Took.Round(time.Microsecond),
+		})
+		if report.Failed > 0 {
+			log.WithError(report.Failures[0]).Warn("refreshed; keys that failed keep their values")
+			return
+		}
+		log.Info("refreshed")
+	})
+}

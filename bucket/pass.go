@@ -1,0 +1,278 @@
+package bucket
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// pass is one full refresh. All that the bucket holds is loaded again, beside all that goes
+// on, into a table that nobody sees before it is published as the next generation:
+//
+//	actor ── beginPass ──▶ (goroutine) a slot for each key ──mapped──▶ actor
+//	actor ── a slot of MaxConcurrentLoads each ──▶ workers: claim a key, load it, fill its slot
+//	last worker ──passed──▶ actor: what was written meanwhile wins ── publish
+//
+// A key has one load at a time, also if the actor wants one of it: whoever comes first claims
+// it. What the actor wants while a worker loads it gets what that brings.
+type pass[K comparable, V any] struct {
+	run    *run[K, V]
+	ctx    context.Context // ends with the run, or with the pass
+	cancel context.CancelFunc
+	config *Config
+	began  time.Time
+
+	// The actor's.
+	askers  crowd[K, V]
+	reading bool           // mapped: loads may have begun
+	at      uint64         // run.now when its loads began
+	written map[K]struct{} // what the table holds for these keys wins
+	landed  map[K]struct{} // loaded before the keys were mapped
+	workers int            // that have a slot, or wait for one
+
+	// Fixed when it is mapped.
+	old    *table[K, V]    // what it began with
+	next   *table[K, V]    // what is to be published
+	shared bool            // they have the same index
+	claims []atomic.Uint32 // of the slots
+	left   atomic.Int64    // slots to be filled
+	cursor atomic.Int64    // of the slots that no worker has come to
+	limit  *rate.Limiter   // nil without a RefreshRate
+
+	mu     sync.Mutex // guards what follows
+	report Report
+	added  map[K]*record[V] // of keys without a slot
+	again  []uint32         // slots that were not free when a worker came to them
+	crew   map[*worker[K, V]]struct{}
+	alarm  *time.Timer // for loads that outlive their time; it is set once watched is true
+
+	watched atomic.Bool
+}
+
+// The states of a claim.
+const (
+	claimFree    uint32 = iota
+	claimLoading        // by a worker
+	claimWanted         // by a worker, and the actor wants to know
+	claimFlying         // by the actor
+	claimAwaited        // by the actor, and a worker came to it
+	claimDone           // its slot is filled
+)
+
+// refresh starts a full refresh, or has its asker wait for one that begins after it was asked
+// for. a is nil when it was the clock that asked.
+func (r *run[K, V]) refresh(a *ask[K, V]) {
+	if r.phase() != phaseReady {
+		return
+	}
+	if r.table.bypass {
+		if a != nil {
+			a.reply(answer[V]{report: &Report{Generation: r.vitals.Load().generation}})
+		}
+		return
+	}
+	if r.pass == nil {
+		r.beginPass()
+	}
+	switch {
+	case a == nil:
+	case r.pass.reading:
+		r.nextAskers.join(a)
+	default:
+		r.pass.askers.join(a)
+	}
+}
+
+func (r *run[K, V]) beginPass() {
+	config := r.config.Load()
+	p := &pass[K, V]{
+		run: r, config: config, began: time.Now(), old: r.table,
+		written: make(map[K]struct{}), landed: make(map[K]struct{}), crew: make(map[*worker[K, V]]struct{}), added: make(map[K]*record[V]),
+	}
+	p.ctx, p.cancel = context.WithCancel(r.ctx)
+	if perSecond := config.RefreshRate; perSecond > 0 {
+		// A permit for each hundredth of a second at least: finer timers cost more than
+		// they smooth.
+		p.limit = rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond/100))))
+	}
+	r.pass = p
+	go func() {
+		p.mapKeys()
+		r.tell(&keysMapped[K, V]{p})
+	}()
+}
+
+// mapKeys gives each key a slot: that which it has, unless too many keys have none.
+func (p *pass[K, V]) mapKeys() {
+	indexed := p.old.indexed()
+	p.shared = indexed == p.old
+	p.next = newTable[K, V](p.old.bypass, p.old.hits)
+	p.next.index = indexed.index
+	p.next.slots = make([]atomic.Pointer[record[V]], len(indexed.keys))
+	p.claims = make([]atomic.Uint32, len(indexed.keys))
+	p.left.Store(int64(len(indexed.keys)))
+}
+
+// mapped lets the workers begin.
+func (r *run[K, V]) mapped(p *pass[K, V]) {
+	if r.pass != p || p.reading || r.phase() != phaseReady {
+		return
+	}
+	r.now++
+	p.reading, p.at = true, r.now
+	for key := range p.landed {
+		p.noteLoaded(key)
+	}
+	p.landed = nil
+	for key, f := range r.flights {
+		if slot, ok := p.next.slotOf[key]; ok && f.launched {
+			p.claims[slot].Store(claimFlying)
+		}
+	}
+	if len(p.claims) == 0 {
+		r.tell(&passed[K, V]{p})
+		return
+	}
+	for range min(p.config.RefreshConcurrency, len(p.claims)) {
+		r.hire(p)
+	}
+	r.launch()
+}
+
+// claim says whether a load of key may begin. Otherwise a worker is loading it, and will tell
+// what that brought.
+func (p *pass[K, V]) claim(key K) bool {
+	if p == nil || !p.reading {
+		return true
+	}
+	slot, ok := p.next.slotOf[key]
+	if !ok {
+		return true
+	}
+	for claim := &p.claims[slot]; ; {
+		switch was := claim.Load(); was {
+		case claimFree:
+			if claim.CompareAndSwap(was, claimFlying) {
+				return true
+			}
+		case claimLoading:
+			if claim.CompareAndSwap(was, claimWanted) {
+				return false
+			}
+		case claimWanted:
+			return false
+		default:
+			return true
+		}
+	}
+}
+
+// release gives back a claim of the actor's, when its load is over.
+func (r *run[K, V]) releaseClaim(key K) {
+	p := r.pass
+	if p == nil || !p.reading {
+		return
+	}
+	slot, ok := p.next.slotOf[key]
+	if !ok || p.claims[slot].CompareAndSwap(claimFlying, claimFree) {
+		return
+	}
+	if p.claims[slot].CompareAndSwap(claimAwaited, claimFree) {
+		p.mu.Lock()
+		p.again = append(p.again, slot)
+		p.mu.Unlock()
+		if p.workers < p.config.RefreshConcurrency {
+			r.hire(p)
+		}
+	}
+}
+
+// noteWritten says that a caller has written a key. That wins over what is loaded.
+func (p *pass[K, V]) noteWritten(key K) {
+	if p != nil {
+		p.written[key] = struct{}{}
+	}
+}
+
+// noteLoaded says that a load of the actor's has brought a key. That wins if the pass has no
+// slot for it, or had begun to load it before.
+func (p *pass[K, V]) noteLoaded(key K) {
+	if p == nil {
+		return
+	}
+	if !p.reading {
+		p.landed[key] = struct{}{}
+		return
+	}
+	if slot, ok := p.next.slotOf[key]; ok {
+		switch p.claims[slot].Load() {
+		case claimFree, claimFlying, claimAwaited:
+			return
+		}
+	}
+	p.written[key] = struct{}{}
+}
+
+// hire gives a pass one more worker, as soon as there is a slot for its loads.
+func (r *run[K, V]) hire(p *pass[K, V]) {
+	w := p.newWorker()
+	w.place.Store(placeWaiting)
+	p.workers++
+	r.enqueue(w)
+	go w.work()
+}
+
+// enqueue has a worker wait for a slot, behind those who wait already.
+func (r *run[K, V]) enqueue(w *worker[K, V]) {
+	r.queuedWorkers++
+	r.queue.push(&flight[K, V]{run: r, worker: w})
+}
+
+// shift is a worker's word about its slot.
+func (r *run[K, V]) shift(note *shift[K, V]) {
+	w := note.worker
+	if w.pass.run != r || note.taken || r.phase() == phaseOver {
+		return
+	}
+	note.taken = true
+	if note.back {
+		r.flying--
+	}
+	switch {
+	case note.want:
+		r.enqueue(w)
+	case note.over:
+		w.pass.workers--
+		if p := r.pass; p == w.pass && p.hasMore() {
+			r.hire(p)
+		}
+	}
+	r.launch()
+}
+
+func (p *pass[K, V]) hasMore() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.again) > 0
+}
+
+// rode ends a flight that waited for a worker's load.
+func (r *run[K, V]) rode(note *rode[K, V]) {
+	if f := r.flights[note.key]; f != nil && f.riding && f.launched && !f.landed {
+		r.land(&loaded[K, V]{f, note.outcome, note.failure})
+	}
+}
+
+// endPass lets go of the refresh under way, if any. Its loads see their context end.
+func (r *run[K, V]) endPass(err error) {
+	if p := r.pass; p != nil {
+		p.stop()
+		p.askers.dismiss(answer[V]{err: err})
+	}
+	r.nextAskers.dismiss(answer[V]{err: err})
+	r.pass = nil
+}
