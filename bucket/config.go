@@ -50,6 +50,7 @@ type Config struct {
 	RefreshConcurrency int
 	RefreshRate        float64
 	BatchSize          int
+	Gate               []Rule                   `json:"-"`
 	Logger             logrus.FieldLogger       `json:"-"`
 	OptionsFunc        func() ([]Option, error) `json:"-"`
 }

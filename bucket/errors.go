@@ -28,7 +28,7 @@ var (
 	// the file has been repaired, the next start may find the write made all the same.
 	ErrPersist = errors.New("not written to the dump")
 
-	// ErrRefused is returned when the gate refused a generation.
+	// ErrRefused is returned when the gate refused a generation; see [Gate].
 	ErrRefused = errors.New("refused the new generation")
 
 	// ErrKeyType is returned for a key that is not of the bucket's key type, and

@@ -63,7 +63,7 @@ func (p *pass[K, V]) putValue(t *tally, slot uint32, held *record[V], value V, s
 }
 
 func (p *pass[K, V]) settleFailure(t *tally, slot uint32, held *record[V], f *failure) {
-	err := &loader.Error{Bucket: p.run.bucket.name, Key: p.next.keys[slot], Err: f.err}
+	err := &loader.Error{Bucket: p.run.bucket.name, Key: p.keys[slot], Err: f.err}
 	p.run.counters.countFailure(f.kind, err)
 	if f.kind == notFound {
 		t.report.Removed++
@@ -76,7 +76,7 @@ func (p *pass[K, V]) settleFailure(t *tally, slot uint32, held *record[V], f *fa
 // settleRelated saves the pairs of a related load whose keys no other load has brought, or is
 // about to. A key that it was asked for and did not bring keeps its value: the load went well.
 func (p *pass[K, V]) settleRelated(t *tally, slot uint32, held *record[V], o outcome[K, V], now time.Time) {
-	if _, ok := o.related[p.next.keys[slot]]; !ok {
+	if _, ok := o.related[p.keys[slot]]; !ok {
 		t.report.Unchanged++
 		kept := *held
 		kept.trouble = nil
@@ -84,7 +84,7 @@ func (p *pass[K, V]) settleRelated(t *tally, slot uint32, held *record[V], o out
 	}
 	for key, value := range o.related {
 		_, same := o.unchanged[key]
-		other, ok := p.next.slotOf[key]
+		other, ok := p.slotOf[key]
 		switch {
 		case !ok:
 			p.add(t, key, value, now)
@@ -113,6 +113,26 @@ func (p *pass[K, V]) add(t *tally, key K, value V, now time.Time) {
 	p.added[key] = p.run.newRecord(value, SourceRefresh, now)
 }
 
+// fewAdded is how many keys without a slot cost nothing.
+const fewAdded = 1024
+
+// complete adds what has no slot to the next generation, when all slots are filled: with an
+// index of its own, if that is much.
+func (p *pass[K, V]) complete() {
+	if len(p.added) < fewAdded || len(p.added) < len(p.keys)/8 {
+		for key, added := range p.added {
+			p.next.replace(key, added)
+		}
+		return
+	}
+	m := newTableMaker[K, V](p.next.len() + len(p.added))
+	p.next.each(func(key K, made *record[V]) bool { m.put(key, made); return true })
+	for key, added := range p.added {
+		m.put(key, added)
+	}
+	p.next = m.table(p.next.bypass, p.next.hits)
+}
+
 // compare says which pairs of a related load are what is held already. It calls methods of the
 // user's types.
 func (p *pass[K, V]) compare(related map[K]V) map[K]struct{} {
@@ -137,10 +157,11 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 	r.pass = nil
 	defer r.endOf(p)
 	p.stop()
-	next := p.next
-	for key, added := range p.added {
-		next.replace(key, added)
+	if p.refuse != nil {
+		r.refused(p)
+		return
 	}
+	next := p.next
 	for key := range p.written {
 		if held, ok := r.table.get(key); ok {
 			next.replace(key, held)
@@ -149,6 +170,7 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 		}
 	}
 	r.refreshedAt = p.at
+	next.generation = r.table.generation + 1
 	r.table = next
 	r.bucket.table.Store(next)
 	r.finish(p)
@@ -173,7 +195,25 @@ func (r *run[K, V]) endOf(p *pass[K, V]) {
 			r.pass.askers.join(r.nextAskers.pop())
 		}
 	}
-	p.askers.dismiss(answer[V]{report: &p.report})
+	p.askers.dismiss(answer[V]{report: &p.report, err: p.report.Refused})
+}
+
+// refused tells of a generation that is not published.
+func (r *run[K, V]) refused(p *pass[K, V]) {
+	now := time.Now()
+	report := &p.report
+	report.Took = now.Sub(p.began)
+	report.Generation = r.table.generation
+	report.Refused = r.bucket.errorf("%w: %w", ErrRefused, p.refuse)
+	r.changeVitals(func(v *vitals) {
+		v.last, v.refused = *report, report.Refused
+		v.refusals++
+	})
+	r.setClock(now)
+	r.log(func(log logrus.FieldLogger) {
+		log.WithError(safeError{p.refuse}).Error("the gate refused the new generation; the old one stays")
+	})
+	r.publish(RefreshRefused{Bucket: r.bucket.name, Report: *report})
 }
 
 // finish tells of a generation that was published.
@@ -183,9 +223,10 @@ func (r *run[K, V]) finish(p *pass[K, V]) {
 	report.Took = now.Sub(p.began)
 	answered := report.Loaded+report.Unchanged+report.Removed > 0
 	r.changeVitals(func(v *vitals) {
-		v.generation++
-		report.Generation = v.generation
+		report.Generation = r.table.generation
+		v.generation = report.Generation
 		v.refreshes++
+		v.refused = nil
 		v.last = *report
 		if answered {
 			v.initFailed = nil

@@ -79,8 +79,8 @@ func (b *Bucket[K, V]) Get(ctx context.Context, key K) (V, bool) {
 	return value, err == nil
 }
 
-// FetchMany fetches several keys at once. The map holds what was had, and the error
-// joins what [Bucket.Fetch] would have said of the others; it is nil if there are
+// FetchMany fetches several keys at once. What is held is all of one generation; what is missing
+// is loaded. The map holds what was had, and the error joins what [Bucket.Fetch] would have said of the others; it is nil if there are
 // none. It blocks until the last load is over or ctx ends, and is fastest for keys
 // that are held.
 func (b *Bucket[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error) {
@@ -88,14 +88,15 @@ func (b *Bucket[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 	var errs []error
 	var misses []*ask[K, V]
 	asked := make(map[K]bool)
-	var ended error // ctx's, which is said once and not for each key
+	var ended error     // ctx's, which is said once and not for each key
+	t := b.table.Load() // what is held is of one generation
 	for _, key := range keys {
 		if !b.keys.hashable(key) {
 			errs = append(errs, b.errorf("%w", b.keys.check(key)))
 			continue
 		}
-		if value, ok := b.hit(key); ok {
-			found[key] = value
+		if held, ok := t.hit(key); ok {
+			found[key] = held.value
 			continue
 		}
 		if asked[key] {
@@ -160,7 +161,7 @@ func (b *Bucket[K, V]) Delete(ctx context.Context, key K) error {
 	return err
 }
 
-// Keys returns the keys that the bucket holds, in no particular order.
+// Keys returns the keys that the bucket holds, all of one generation, in no particular order.
 func (b *Bucket[K, V]) Keys() []K {
 	t := b.table.Load()
 	if t == nil {
@@ -174,16 +175,10 @@ func (b *Bucket[K, V]) Keys() []K {
 	return keys
 }
 
-// All iterates over what the bucket holds, in no particular order. It may be used
-// while the bucket changes, and sees a change or not.
+// All iterates over what the bucket holds, in no particular order. It is of one generation, as
+// a [Snapshot] is, taken when the iteration begins.
 func (b *Bucket[K, V]) All() iter.Seq2[K, V] {
-	return func(yield func(K, V) bool) {
-		t := b.table.Load()
-		if t == nil {
-			return
-		}
-		t.each(func(key K, record *record[V]) bool { return yield(key, record.value) })
-	}
+	return func(yield func(K, V) bool) { b.Snapshot().All()(yield) }
 }
 
 // Len returns how many keys the bucket holds.
@@ -194,18 +189,22 @@ func (b *Bucket[K, V]) Len() int {
 	return 0
 }
 
-// Refresh loads again everything that the bucket holds and says what came of it. It
-// joins a full refresh that is under way. Keys whose load fails keep their value
-// and are counted in the report; that is not an error of Refresh.
+// Refresh loads again everything that the bucket holds, publishes it as a new generation and
+// says what came of it. Keys whose load fails keep their value and are counted in the report;
+// that is not an error of Refresh. The error is an [ErrRefused], with the report, if the [Gate]
+// did not let the generation pass; or one of [Bucket.Fetch].
+//
+// If a full refresh is under way whose loads have begun, this one comes after it, once for all
+// who have asked meanwhile: what it brings is never older than the question.
 //
 // It blocks until the refresh is over or ctx ends; the refresh then goes on.
 func (b *Bucket[K, V]) Refresh(ctx context.Context) (Report, error) {
 	var nokey K
 	got, err := b.ask(ctx, newAsk[K, V](opRefresh, nokey))
-	if err != nil {
+	if got.report == nil {
 		return Report{}, err
 	}
-	return *got.report, nil
+	return *got.report, err
 }
 
 // RefreshKey loads key again now, whether the bucket holds it or not, and joins a
@@ -248,6 +247,18 @@ func (b *Bucket[K, V]) hit(key K) (V, bool) {
 	}
 	var none V
 	return none, false
+}
+
+// hit is a look-up for a Fetch of a key that can be hashed; t may be nil.
+func (t *table[K, V]) hit(key K) (*record[V], bool) {
+	if t == nil || t.bypass {
+		return nil, false
+	}
+	held, ok := t.get(key)
+	if ok {
+		t.hits.Inc()
+	}
+	return held, ok
 }
 
 func (b *Bucket[K, V]) record(key K) (*record[V], bool) {

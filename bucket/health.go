@@ -79,6 +79,9 @@ func (b *Bucket[K, V]) Health() Health {
 			worsen(Degraded, "%d of %d keys keep an old value because their last refresh failed", failing, t.len())
 		}
 	}
+	if v.refused != nil {
+		worsen(Degraded, "the last full refresh was refused, and the generation before it stays: %v", safeError{v.refused})
+	}
 	if v.initFailed != nil {
 		worsen(Degraded, "Init failed, so the bucket started without a seed: %v", safeError{v.initFailed})
 	}
@@ -102,6 +105,8 @@ type vitals struct {
 	completedAt time.Time // of the last full refresh that was complete, else of the start; or what the file says
 	refreshes   int64
 	last        Report
+	refusals    int64
+	refused     error // why the last refresh was; nil if it was not
 	initFailed  error
 	dumpTrouble error         // nil while the file is well, or there is none
 	recovery    dump.Recovery // of the file, at the start

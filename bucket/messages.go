@@ -50,6 +50,12 @@ type Refreshed struct {
 	Report Report
 }
 
+// RefreshRefused is published when the gate refused a generation; see [Gate].
+type RefreshRefused struct {
+	Bucket string
+	Report Report // Refused says why
+}
+
 // DumpOpened is published on the actor system's event stream when a bucket with a file starts,
 // and says what it found.
 type DumpOpened struct {

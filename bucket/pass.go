@@ -35,17 +35,23 @@ type pass[K comparable, V any] struct {
 	workers int            // that have a slot, or wait for one
 
 	// Fixed when it is mapped.
-	old    *table[K, V]    // what it began with
-	next   *table[K, V]    // what is to be published
-	shared bool            // they have the same index
-	claims []atomic.Uint32 // of the slots
-	left   atomic.Int64    // slots to be filled
-	cursor atomic.Int64    // of the slots that no worker has come to
-	limit  *rate.Limiter   // nil without a RefreshRate
+	*index[K]
+	old    *table[K, V]     // what it began with
+	before int              // entries of that
+	next   *table[K, V]     // what is to be published
+	shared bool             // they have the same index
+	claims []atomic.Uint32  // of the slots
+	left   atomic.Int64     // slots to be filled
+	cursor atomic.Int64     // of the slots that no worker has come to
+	limit  *rate.Limiter    // nil without a RefreshRate
+	many   manyLoader[K, V] // nil if keys are loaded one by one
+	whole  bool             // the source is to give everything in one go
+	all    map[K]V          // what it gave
 
 	mu     sync.Mutex // guards what follows
 	report Report
 	added  map[K]*record[V] // of keys without a slot
+	refuse error            // why it must not be published
 	again  []uint32         // slots that were not free when a worker came to them
 	crew   map[*worker[K, V]]struct{}
 	alarm  *time.Timer // for loads that outlive their time; it is set once watched is true
@@ -90,7 +96,7 @@ func (r *run[K, V]) refresh(a *ask[K, V]) {
 func (r *run[K, V]) beginPass() {
 	config := r.config.Load()
 	p := &pass[K, V]{
-		run: r, config: config, began: time.Now(), old: r.table,
+		run: r, config: config, began: time.Now(), old: r.table, before: r.table.len(),
 		written: make(map[K]struct{}), landed: make(map[K]struct{}), crew: make(map[*worker[K, V]]struct{}), added: make(map[K]*record[V]),
 	}
 	p.ctx, p.cancel = context.WithCancel(r.ctx)
@@ -111,15 +117,27 @@ func (p *pass[K, V]) mapKeys() {
 	indexed := p.old.indexed()
 	p.shared = indexed == p.old
 	p.next = newTable[K, V](p.old.bypass, p.old.hits)
-	p.next.index = indexed.index
+	p.index, p.next.index = indexed.index, indexed.index
 	p.next.slots = make([]atomic.Pointer[record[V]], len(indexed.keys))
 	p.claims = make([]atomic.Uint32, len(indexed.keys))
 	p.left.Store(int64(len(indexed.keys)))
+	companions := &p.run.bucket.companions
+	switch {
+	case companions.AllLoader != nil:
+		p.whole = true
+		p.left.Add(1)
+	case companions.BatchLoader != nil:
+		p.many = companions.BatchLoader.LoadBatch
+	}
 }
 
 // mapped lets the workers begin.
 func (r *run[K, V]) mapped(p *pass[K, V]) {
-	if r.pass != p || p.reading || r.phase() != phaseReady {
+	if r.pass != p || r.phase() != phaseReady {
+		return
+	}
+	if p.reading {
+		r.staff(p)
 		return
 	}
 	r.now++
@@ -129,15 +147,28 @@ func (r *run[K, V]) mapped(p *pass[K, V]) {
 	}
 	p.landed = nil
 	for key, f := range r.flights {
-		if slot, ok := p.next.slotOf[key]; ok && f.launched {
+		if slot, ok := p.slotOf[key]; ok && f.launched {
 			p.claims[slot].Store(claimFlying)
 		}
 	}
-	if len(p.claims) == 0 {
+	switch {
+	case p.whole:
+		r.hire(p)
+		r.launch()
+	case len(p.claims) == 0:
 		r.tell(&passed[K, V]{p})
-		return
+	default:
+		r.staff(p)
 	}
-	for range min(p.config.RefreshConcurrency, len(p.claims)) {
+}
+
+// staff gives a pass all the workers that it can use.
+func (r *run[K, V]) staff(p *pass[K, V]) {
+	loads := len(p.claims)
+	if p.many != nil {
+		loads = (loads + p.config.BatchSize - 1) / p.config.BatchSize
+	}
+	for p.workers < min(p.config.RefreshConcurrency, loads) {
 		r.hire(p)
 	}
 	r.launch()
@@ -149,7 +180,7 @@ func (p *pass[K, V]) claim(key K) bool {
 	if p == nil || !p.reading {
 		return true
 	}
-	slot, ok := p.next.slotOf[key]
+	slot, ok := p.slotOf[key]
 	if !ok {
 		return true
 	}
@@ -177,7 +208,7 @@ func (r *run[K, V]) releaseClaim(key K) {
 	if p == nil || !p.reading {
 		return
 	}
-	slot, ok := p.next.slotOf[key]
+	slot, ok := p.slotOf[key]
 	if !ok || p.claims[slot].CompareAndSwap(claimFlying, claimFree) {
 		return
 	}
@@ -208,7 +239,7 @@ func (p *pass[K, V]) noteLoaded(key K) {
 		p.landed[key] = struct{}{}
 		return
 	}
-	if slot, ok := p.next.slotOf[key]; ok {
+	if slot, ok := p.slotOf[key]; ok {
 		switch p.claims[slot].Load() {
 		case claimFree, claimFlying, claimAwaited:
 			return

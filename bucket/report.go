@@ -18,6 +18,10 @@ type Report struct {
 	Removed   int // keys that the source no longer has
 	Failed    int // keys that keep their old value because their load failed
 
+	// Refused is why the gate did not let the generation pass; nil if it did. Generation is
+	// then that of the old one, which stays, and the counts are what would have been.
+	Refused error
+
 	// Failures holds the first few failed loads.
 	Failures []*loader.Error
 

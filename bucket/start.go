@@ -156,6 +156,7 @@ func (a *bucketActor[K, V]) ready(ctx protoactor.Context) {
 	r.changeVitals(func(v *vitals) { v.generation, v.readyAt, v.completedAt = 1, now, fresh })
 	r.nextDue = fresh.Add(config.pause())
 	r.table = r.table.indexed()
+	r.table.generation = 1
 	r.state.Store(int32(phaseReady))
 	a.bucket.table.Store(r.table)
 	a.spawnClock(ctx)

@@ -38,7 +38,8 @@ type Stats struct {
 	Persist PersistStats // of the file, if there is one
 
 	Generation  uint64    // of the state that readers see: 1 for the seed, one more with each full refresh
-	Refreshes   int64     // full refreshes that have ended
+	Refreshes   int64     // full refreshes that have ended, and were not refused
+	Refusals    int64     // of generations, by the gate
 	LastRefresh Report    // of the last of them
 	ReadyAt     time.Time // when the bucket could first be read; zero before
 }
@@ -77,6 +78,7 @@ func (b *Bucket[K, V]) Stats() Stats {
 		Restarts:     c.restarts.Load(),
 		Generation:   v.generation,
 		Refreshes:    v.refreshes,
+		Refusals:     v.refusals,
 		LastRefresh:  v.last,
 		ReadyAt:      v.readyAt,
 	}

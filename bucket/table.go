@@ -26,6 +26,8 @@ type table[K comparable, V any] struct {
 	// bypass: the cache is disabled, so only the direct methods read the table.
 	bypass bool
 
+	generation uint64 // its number
+
 	hits *xsync.Counter // the run's
 }
 

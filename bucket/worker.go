@@ -27,6 +27,7 @@ type worker[K comparable, V any] struct {
 	call  atomic.Uint64
 	until atomic.Int64 // its deadline, in unix nanoseconds
 	slots []uint32     // what it is to fill; not changed before it is over
+	all   bool         // it is to fill all
 	ended *deadline
 
 	at, to uint32 // where it is in the slots that it has taken
@@ -100,6 +101,9 @@ func (w *worker[K, V]) work() {
 	if w.place.Load() != placeSeated && !w.await() {
 		return
 	}
+	if p.whole && !w.loadAll() {
+		return
+	}
 	for {
 		if w.at, w.to = p.take(); w.at == w.to {
 			return
@@ -113,24 +117,35 @@ func (w *worker[K, V]) work() {
 	}
 }
 
-// step fills a slot, and says whether the worker can go on.
+// step fills a slot, and perhaps those behind it, and says whether the worker can go on.
 func (w *worker[K, V]) step(slot uint32) bool {
 	p := w.pass
-	if p.ctx.Err() != nil || !w.yield() || !w.pace() {
+	switch {
+	case p.ctx.Err() != nil || !w.yield() || !w.pace():
 		return false
+	case p.many != nil:
+		return w.loadMany()
+	case !p.claimSlot(slot):
+		return true
 	}
+	return w.load(slot)
+}
+
+// claimSlot claims a slot for a load, unless another load brings it, or the actor has it: then the
+// actor gives it back when its load is over.
+func (p *pass[K, V]) claimSlot(slot uint32) bool {
 	for claim := &p.claims[slot]; ; {
 		switch was := claim.Load(); was {
 		case claimFree:
 			if claim.CompareAndSwap(was, claimLoading) {
-				return w.load(slot)
-			}
-		case claimFlying: // the actor gives the slot back when its load is over
-			if claim.CompareAndSwap(was, claimAwaited) {
 				return true
 			}
-		default: // another load brought it
-			return true
+		case claimFlying:
+			if claim.CompareAndSwap(was, claimAwaited) {
+				return false
+			}
+		default:
+			return false
 		}
 	}
 }
@@ -177,7 +192,7 @@ func (w *worker[K, V]) pace() bool {
 // load calls the loader for a slot that is claimed.
 func (w *worker[K, V]) load(slot uint32) bool {
 	p := w.pass
-	key := p.next.keys[slot]
+	key := p.keys[slot]
 	held, ok := p.held(slot)
 	if !ok { // removed since the pass began
 		p.filled(&w.tally, slot, outcome[K, V]{}, nil)
@@ -215,8 +230,10 @@ func (w *worker[K, V]) guarded(ctx context.Context, key K, held *record[V]) (o o
 func (w *worker[K, V]) begin() context.Context {
 	p := w.pass
 	now := time.Now()
-	p.run.counters.loads.Add(1)
 	w.tally.began = now
+	if p.all == nil { // to look into that is no load
+		p.run.counters.loads.Add(1)
+	}
 	ctx := p.ctx
 	w.ended = nil
 	if timeout := p.config.LoadTimeout; timeout > 0 {
@@ -248,6 +265,9 @@ func (w *worker[K, V]) end() bool {
 
 func (w *worker[K, V]) landed() {
 	counters := &w.pass.run.counters
+	if w.pass.all != nil {
+		return
+	}
 	counters.landings.Add(1)
 	counters.loadTime.Add(int64(time.Since(w.tally.began)))
 }
@@ -255,6 +275,9 @@ func (w *worker[K, V]) landed() {
 // fail fills the slots of a call that brought nothing.
 func (w *worker[K, V]) fail(err error) {
 	p, f := w.pass, classify(err)
+	if w.all {
+		p.failAll(w, f)
+	}
 	for _, slot := range w.slots {
 		if held, ok := p.held(slot); ok {
 			p.settle(&w.tally, slot, held, outcome[K, V]{}, f)
@@ -269,7 +292,7 @@ func (p *pass[K, V]) held(slot uint32) (*record[V], bool) {
 		held := p.old.slots[slot].Load()
 		return held, held != nil
 	}
-	return p.old.get(p.next.keys[slot])
+	return p.old.get(p.keys[slot])
 }
 
 // take gives a worker slots that none has come to, or one that was not free when one did.
@@ -281,6 +304,9 @@ func (p *pass[K, V]) take() (from, to uint32) {
 	}
 	const most = 64 // the cursor is shared, and not to be fought for
 	n := max(1, min(most, rest/int64(8*p.config.RefreshConcurrency)))
+	if p.many != nil {
+		n = int64(p.config.BatchSize)
+	}
 	end := p.cursor.Add(n)
 	if end-n >= all {
 		return p.takeAgain()
@@ -307,7 +333,7 @@ func (p *pass[K, V]) filled(t *tally, slot uint32, o outcome[K, V], f *failure) 
 		return
 	}
 	o.related = maps.Clone(o.related)
-	p.run.tell(&rode[K, V]{key: p.next.keys[slot], outcome: o, failure: f})
+	p.run.tell(&rode[K, V]{key: p.keys[slot], outcome: o, failure: f})
 }
 
 // addUp counts in what a worker has done. The last to do so says that all is done.
@@ -323,6 +349,8 @@ func (p *pass[K, V]) addUp(w *worker[K, V]) {
 	p.next.failing.Add(w.tally.failing)
 	w.tally = tally{}
 	if p.left.Add(-filled) == 0 {
+		p.complete()
+		p.refuse = p.judge()
 		p.run.tell(&passed[K, V]{p})
 	}
 }
