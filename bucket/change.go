@@ -50,6 +50,7 @@ func (r *run[K, V]) apply(c *change[K, V]) {
 		}
 		if e.next == nil {
 			r.table.remove(e.key)
+			r.thin()
 		} else {
 			r.table.replace(e.key, e.next)
 		}

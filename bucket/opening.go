@@ -102,6 +102,7 @@ func (a *bucketActor[K, V]) useFile(ctx protoactor.Context, file *openedFile[K, 
 		r.version.Store(restoredVersion)
 		r.changeVitals(func(v *vitals) { v.recovery = file.found })
 		r.keeper = &keeper[K, V]{dump: file.dump, batch: file.dump.NewBatch()}
+		file.table = nil // it is the run's now, who lets go of it one day
 		r.logRecovery(file.dump.Path(), file.found)
 		r.publish(DumpOpened{Bucket: r.bucket.name, Path: file.dump.Path(), Recovery: file.found})
 	}

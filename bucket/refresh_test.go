@@ -3,7 +3,6 @@ package bucket_test
 import (
 	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,23 +236,21 @@ func TestRefresh_keeps_to_its_rate(t *testing.T) {
 	})
 }
 
-func TestRefresh_asked_for_while_one_runs_joins_it(t *testing.T) {
+func TestRefresh_is_shared_by_all_who_ask_while_another_runs(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		src := newSource(map[string]int{"a": 1})
 		open := src.gate("a")
 		b := seeded(src)
 		system, _ := start(t, b)
-		var reports []bucket.Report
-		var all sync.WaitGroup
-		var mu sync.Mutex
+		go func() { _, _ = b.Refresh(context.Background()) }()
+		synctest.Wait()
+		reports := make(chan bucket.Report, 10)
 		for range 10 {
-			all.Go(func() {
+			go func() {
 				report, err := b.Refresh(t.Context())
 				assert.NoError(t, err)
-				mu.Lock()
-				defer mu.Unlock()
-				reports = append(reports, report)
-			})
+				reports <- report
+			}()
 		}
 		future := system.Root.RequestFuture(b.PID(), bucket.Refresh{}, time.Hour)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -261,14 +258,14 @@ func TestRefresh_asked_for_while_one_runs_joins_it(t *testing.T) {
 		_, err := b.Refresh(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		open()
-		all.Wait()
-		for _, report := range reports {
-			assert.Equal(t, reports[0], report)
+		first := <-reports
+		for range 9 {
+			assert.Equal(t, first, <-reports)
 		}
 		reply, err := future.Result()
 		require.NoError(t, err)
-		assert.Equal(t, bucket.Refreshed{Bucket: "widgets", Report: reports[0]}, reply)
-		assert.EqualValues(t, 1, src.loads.Load())
+		assert.Equal(t, bucket.Refreshed{Bucket: "widgets", Report: first}, reply)
+		assert.EqualValues(t, 2, src.loads.Load())
 	})
 }
 

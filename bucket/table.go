@@ -14,7 +14,8 @@ import (
 //	key ── extra ──────────▶ record       keys that came later
 //
 // The index is a plain map that is never changed, so that to look into it costs what a map
-// costs, and tables with the same keys share it. A record is replaced in its slot.
+// costs, and tables with the same keys share it. A record is replaced in its slot. A key that
+// was removed stays in the index until there is a new one.
 type table[K comparable, V any] struct {
 	*index[K]
 	slots []atomic.Pointer[record[V]] // by the index; nil if the key has been removed
@@ -115,13 +116,13 @@ func (r *record[V]) weight() (entries, failing int64) {
 
 // tableMaker makes a table of many entries at once. It belongs to one goroutine.
 type tableMaker[K comparable, V any] struct {
-	index[K]
+	*index[K] // on its own, because it outlives the slots
 	slots []atomic.Pointer[record[V]]
 }
 
 func newTableMaker[K comparable, V any](entries int) *tableMaker[K, V] {
 	return &tableMaker[K, V]{
-		index: index[K]{slotOf: make(map[K]uint32, entries), keys: make([]K, 0, entries)},
+		index: &index[K]{slotOf: make(map[K]uint32, entries), keys: make([]K, 0, entries)},
 		slots: make([]atomic.Pointer[record[V]], 0, entries),
 	}
 }
@@ -146,12 +147,30 @@ func (m *tableMaker[K, V]) remove(key K) {
 // table returns what was put. The maker must not be used any more.
 func (m *tableMaker[K, V]) table(bypass bool, hits *xsync.Counter) *table[K, V] {
 	t := newTable[K, V](bypass, hits)
-	t.index, t.slots = &m.index, m.slots
+	t.index, t.slots = m.index, m.slots
 	for slot := range t.slots {
 		t.count(nil, t.slots[slot].Load())
 	}
 	return t
 }
+
+// thin makes a new index when most keys of the present one have been removed: it holds on to
+// them. A refresh and a rewrite of the file go by the table that they began with, so it does
+// not while one is at work.
+func (r *run[K, V]) thin() {
+	t := r.table
+	sparse := len(t.keys) > fewRemoved && 2*t.len() < len(t.keys)
+	if !sparse || r.pass != nil || r.keeper != nil && r.keeper.rewriting {
+		return
+	}
+	next := t.indexed()
+	next.generation = t.generation
+	r.table = next
+	r.bucket.table.CompareAndSwap(t, next)
+}
+
+// fewRemoved is how many keys an index may hold on to.
+const fewRemoved = 1024
 
 // indexed returns t, or a table with the same entries that has them all in its index.
 func (t *table[K, V]) indexed() *table[K, V] {

@@ -137,7 +137,7 @@ func Open[K comparable, V any](ctx context.Context, path string, sink Sink[K, V]
 
 	d := &Dump[K, V]{format: format, options: options}
 	d.batches.New = func() any { return d.NewBatch() }
-	restore := newRestore(path, format, sink, options)
+	restore := newRestore(ctx, path, format, sink, options)
 	store, found, err := openStore(ctx, path, storeOptions{
 		fs:        options.FS,
 		policy:    options.Sync,
@@ -153,6 +153,7 @@ func Open[K comparable, V any](ctx context.Context, path string, sink Sink[K, V]
 			schema:     options.Schema,
 			writer:     writerName,
 		},
+		remedy: whatToDo,
 	}, restore)
 	if err != nil {
 		return nil, found, err

@@ -20,7 +20,8 @@ type contents interface {
 	// frame takes a frame whose checksum is right, in the order of the file.
 	frame(f frame) error
 
-	// end comes last: everything that was given has been taken when it returns.
+	// end comes last: everything that was given has been taken when it returns. It may be
+	// called again, and then begin, too.
 	end() error
 }
 
@@ -32,6 +33,7 @@ type storeOptions struct {
 	notify    func(error)
 	accept    func(path string, found *header) error // whose file is it?
 	head      header                                 // of the files to come
+	remedy    string                                 // for a file that is damaged
 }
 
 const maxTorn = 1 << 20
@@ -125,12 +127,23 @@ func (o *opening) run(ctx context.Context) error {
 	case !isDamage(err):
 		return err
 	case o.options.onCorrupt == Fail:
-		return fmt.Errorf("%w: %s", err, whatToDo)
+		return advised(err, o.options.remedy)
 	}
 	return o.putAside(err)
 }
 
 const whatToDo = "put a copy in its place, remove it, or open it with OnCorrupt Quarantine or SalvagePrefix"
+
+// advised adds to an error what can be done about it.
+func advised(err error, remedy string) error {
+	var damage *Error
+	if remedy == "" || !errors.As(err, &damage) {
+		return err
+	}
+	advised := *damage
+	advised.Reason += ": " + remedy
+	return &advised
+}
 
 // read reads a file into o.into.
 func (o *opening) read(ctx context.Context, size int64) error {
@@ -162,6 +175,7 @@ func (o *opening) read(ctx context.Context, size int64) error {
 	hint := min(head.records, uint64(size)/minRecord)
 	o.began = true
 	o.into.begin(int(hint))
+	defer func() { _ = o.into.end() }() // also if the file system panics
 	scan := newScan(s.path, s.file, size, head, best)
 	torn, err := scan.run(ctx, o.into.frame)
 	whole := err == nil || salvage && isDamage(err)

@@ -1,20 +1,23 @@
 package dump
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // restore gives the records of a file, decoded, to a sink. Decoding is what takes long, so
 // that is done on all processors; the sink gets everything in the order of the file:
 //
-//	scan ──frame──▶ any worker ──entries, a piece at a time──┐
-//	     ──the same frames, in order──▶ deliver ◀────────────┘ ──▶ sink
+//	scan ──frames──▶ any worker ──entries, a piece at a time──┐
+//	     ──the same frames, in order──▶ deliver ◀─────────────┘ ──▶ sink
 //
-// A small file is not worth a goroutine.
+// The first few records are not worth a goroutine.
 type restore[K comparable, V any] struct {
+	ctx     context.Context
 	path    string
 	format  format[K, V]
 	sink    Sink[K, V]
@@ -22,21 +25,27 @@ type restore[K comparable, V any] struct {
 	origin  Origin
 	migrate bool
 
+	next   decoding[K, V]       // frames for the next worker
+	seen   int                  // records
 	work   chan *decoding[K, V] // for any worker; nil if there are none
 	order  chan *decoding[K, V] // the same, for who delivers
 	wait   sync.WaitGroup
-	failed error // why no more is put; read when all have ended
+	failed error       // why no more is put; read when all have ended
+	over   atomic.Bool // nothing more has to be decoded
+	forget func() bool // ends the watch for the end of ctx
 	pieces sync.Pool
 	piece  int // how many entries are in one
 }
 
-// decoding is a frame on its way through a worker.
+// decoding is some frames on their way through a worker.
 type decoding[K comparable, V any] struct {
-	frame   frame
+	frames  []frame
+	records int
+	bytes   int
 	decoded chan piece[K, V]
 }
 
-// piece is some entries of a frame, or the error that comes behind the last of them.
+// piece is some entries, or the error that comes behind the last of them.
 type piece[K comparable, V any] struct {
 	entries []decoded[K, V]
 	err     error
@@ -47,8 +56,11 @@ type decoded[K comparable, V any] struct {
 	deleted bool
 }
 
-func newRestore[K comparable, V any](path string, f format[K, V], sink Sink[K, V], o Options) *restore[K, V] {
-	return &restore[K, V]{path: path, format: f, sink: sink, options: o}
+func newRestore[K comparable, V any](ctx context.Context, path string, f format[K, V], sink Sink[K, V], o Options) *restore[K, V] {
+	r := &restore[K, V]{ctx: ctx, path: path, format: f, sink: sink, options: o}
+	r.piece = max(1, min(mostInPiece, bytesInPiece/int(reflect.TypeFor[decoded[K, V]]().Size())))
+	r.pieces.New = func() any { return make([]decoded[K, V], 0, r.piece) }
+	return r
 }
 
 // accept says whether the file is the right one.
@@ -80,21 +92,29 @@ func (r *restore[K, V]) accept(path string, found *header) error {
 const (
 	parallelFrom = 4096 // records make goroutines worth their while
 
-	// A piece is large enough to be worth handing over, and small enough for memory.
+	// What a worker gets is large enough to be worth handing over.
+	recordsForWorker = 1024
+	bytesForWorker   = 64 << 10
+
+	// So is a piece, and it is small enough for memory.
 	mostInPiece  = 256
 	bytesInPiece = 64 << 10
 
-	// piecesAhead lets a worker get through a usual frame while those before it are delivered.
+	// piecesAhead lets a worker get through what it has while what comes before is delivered.
 	piecesAhead = 16
 )
 
 func (r *restore[K, V]) begin(records int) {
 	r.sink.Begin(records)
-	r.piece = max(1, min(mostInPiece, bytesInPiece/int(reflect.TypeFor[decoded[K, V]]().Size())))
-	r.pieces.New = func() any { return make([]decoded[K, V], 0, r.piece) }
-	if records < parallelFrom {
-		return
+	r.failed, r.seen = nil, 0
+	r.over.Store(false)
+	r.forget = context.AfterFunc(r.ctx, func() { r.over.Store(true) })
+	if records >= parallelFrom {
+		r.start()
 	}
+}
+
+func (r *restore[K, V]) start() {
 	n := runtime.GOMAXPROCS(0)
 	r.work, r.order = make(chan *decoding[K, V]), make(chan *decoding[K, V], n)
 	for range n {
@@ -103,27 +123,58 @@ func (r *restore[K, V]) begin(records int) {
 	r.wait.Go(r.deliver)
 }
 
-// frame waits for nothing but the workers, and they for nothing but the sink.
+// frame takes a frame. What cannot be decoded is no reason to stop: if there is damage behind
+// it, that is what the file suffers from.
 func (r *restore[K, V]) frame(f frame) error {
+	if r.seen += f.records; r.work == nil && r.seen > parallelFrom {
+		r.start()
+	}
 	switch {
-	case f.kind == frameEnd:
+	case r.over.Load():
 	case r.work == nil:
-		return r.decode(f, func(entries []decoded[K, V]) { r.put(entries) })
+		if r.failed = r.decode(f, r.put); r.failed != nil {
+			r.over.Store(true)
+		}
 	default:
-		d := &decoding[K, V]{f, make(chan piece[K, V], piecesAhead)}
-		r.order <- d
-		r.work <- d
+		r.next.frames = append(r.next.frames, f)
+		r.next.records += f.records
+		r.next.bytes += len(f.payload)
+		if r.next.records >= recordsForWorker || r.next.bytes >= bytesForWorker {
+			r.hand()
+		}
 	}
 	return nil
 }
 
-// end waits until everything is put.
+// hand gives the frames that have been gathered to a worker. It waits for nothing but the
+// workers, and they for nothing but the sink.
+func (r *restore[K, V]) hand() {
+	if len(r.next.frames) == 0 {
+		return
+	}
+	d := r.next
+	d.decoded = make(chan piece[K, V], piecesAhead)
+	r.next = decoding[K, V]{}
+	r.order <- &d
+	r.work <- &d
+}
+
+// end waits until everything is put. It may be called again.
 func (r *restore[K, V]) end() error {
+	if r.forget == nil {
+		return r.failed
+	}
 	if r.work != nil {
+		r.hand()
 		close(r.work)
 		close(r.order)
 		r.wait.Wait()
+		r.work, r.order = nil, nil
 	}
+	if r.forget(); r.failed == nil {
+		r.failed = r.ctx.Err() // it may have ended the work too early
+	}
+	r.forget = nil
 	return r.failed
 }
 
@@ -136,14 +187,17 @@ func (r *restore[K, V]) decodeAll() {
 		}
 		// It may not be missed: without workers everybody would wait for ever.
 		r.wait.Go(r.decodeAll)
-		at.decoded <- piece[K, V]{err: &Error{Path: r.path, Offset: -1, Kind: ErrDecode, Reason: "a codec called runtime.Goexit"}}
+		at.decoded <- piece[K, V]{err: &Error{Path: r.path, Offset: -1, Kind: ErrDecode, Reason: "a codec or a migration called runtime.Goexit"}}
 		close(at.decoded)
 	}()
 	for d := range r.work {
 		at = d
-		err := r.decode(d.frame, func(entries []decoded[K, V]) { d.decoded <- piece[K, V]{entries: entries} })
-		if err != nil {
-			d.decoded <- piece[K, V]{err: err}
+		for _, f := range d.frames {
+			err := r.decode(f, func(entries []decoded[K, V]) { d.decoded <- piece[K, V]{entries: entries} })
+			if err != nil {
+				d.decoded <- piece[K, V]{err: err}
+				break
+			}
 		}
 		at = nil
 		close(d.decoded)
@@ -158,7 +212,7 @@ func (r *restore[K, V]) deliver() {
 		if at == nil {
 			return
 		}
-		r.failed = &Error{Path: r.path, Offset: -1, Kind: ErrDecode, Reason: "the sink called runtime.Goexit"}
+		r.fail(&Error{Path: r.path, Offset: -1, Kind: ErrDecode, Reason: "the sink called runtime.Goexit"})
 		for range at.decoded { // the workers must not wait for ever
 		}
 		r.wait.Go(r.deliver)
@@ -169,11 +223,16 @@ func (r *restore[K, V]) deliver() {
 			if r.failed == nil && p.err == nil {
 				r.put(p.entries)
 			} else if r.failed == nil {
-				r.failed = p.err
+				r.fail(p.err)
 			}
 		}
 		at = nil
 	}
+}
+
+func (r *restore[K, V]) fail(err error) {
+	r.failed = err
+	r.over.Store(true)
 }
 
 func (r *restore[K, V]) put(entries []decoded[K, V]) {
@@ -192,6 +251,9 @@ func (r *restore[K, V]) put(entries []decoded[K, V]) {
 func (r *restore[K, V]) decode(f frame, take func([]decoded[K, V])) error {
 	entries := r.pieces.Get().([]decoded[K, V])
 	for offset, rec := range f.all() {
+		if r.over.Load() {
+			break
+		}
 		entries = append(entries, decoded[K, V]{})
 		if err := r.decodeRecord(rec, &entries[len(entries)-1]); err != nil {
 			return &Error{Path: r.path, Offset: offset, Kind: ErrDecode, Reason: r.describe(rec), Err: err}
