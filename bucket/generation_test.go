@@ -2,7 +2,6 @@ package bucket_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -517,5 +516,3 @@ func TestRefresh_loads_no_key_twice_at_a_time(t *testing.T) {
 	assert.Len(t, held, b.Len())
 	assert.Zero(t, b.Stats().Running)
 }
-
-var errPartial = errors.New("the second shard is down")

@@ -117,7 +117,7 @@ func (r *record[V]) weight() (entries, failing int64) {
 // tableMaker makes a table of many entries at once. It belongs to one goroutine.
 type tableMaker[K comparable, V any] struct {
 	*index[K] // on its own, because it outlives the slots
-	slots []atomic.Pointer[record[V]]
+	slots     []atomic.Pointer[record[V]]
 }
 
 func newTableMaker[K comparable, V any](entries int) *tableMaker[K, V] {
