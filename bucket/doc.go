@@ -10,8 +10,8 @@
 //	         others ──Fetch──▶ bucket                           (same key: they share the load)
 //	         caller ◀──Found── bucket ◀──loaded── (goroutine)   (saved first, answered then)
 //
-//	refresh  refresher ──refreshDue──▶ bucket ──(goroutines, bounded)──▶ Loader
-//	         asker ◀──Refreshed── bucket ◀──loaded── (goroutines)
+//	refresh  refresher ──refreshDue──▶ bucket ──(workers, bounded)──▶ Loader
+//	         asker ◀──Refreshed── bucket ◀── the next generation ── (workers)   (published in one step)
 //
 //	crash    bucket panics ──▶ supervisor ──▶ the next incarnation adopts the table,
 //	         the loads in flight and those who wait for them
@@ -30,6 +30,8 @@
 //	loader hangs                   *loader.Error with DeadlineExceeded     not there
 //	caller's ctx ends first        ctx's error at once; the load goes on   –
 //	Set while the key is loading   the set value; the load's is dropped    the set value
+//	full refresh running           the old generation, whole               the same
+//	full refresh done              the new generation, whole               the same
 //	refresh of this key failed     the old value; see Entry                the old value
 //	source says the key is gone    after the refresh the loader is asked   not there
 //	actor crashed, restarting      hits as ever; misses after the restart  the value

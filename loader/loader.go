@@ -42,14 +42,23 @@ type RelatedLoader[K comparable, V any] interface {
 	LoadRelated(ctx context.Context, key K) (V, map[K]V, error)
 }
 
-// BatchLoader loads many keys in one go. A key that is absent from the map was
-// not found.
+// BatchLoader loads many keys in one go, for full refreshes. Where it is present, and no
+// [AllLoader], it is called instead of Load and Reload.
+//
+// A key that is absent from the map was not found. With an error, what the map holds counts all
+// the same, and the others have failed; with [ErrUnchanged], they keep their values. Keys that
+// were not asked for are ignored. It is called by many goroutines, for different keys. The slice
+// is its own; the map must not be changed after it has returned.
 type BatchLoader[K comparable, V any] interface {
 	LoadBatch(ctx context.Context, keys []K) (map[K]V, error)
 }
 
-// AllLoader loads everything in one go. The map is the next generation of the
-// bucket: what is not in it is gone.
+// AllLoader loads everything in one go, for full refreshes. The map is the next generation of
+// the bucket: what is not in it is gone. With an error the map is ignored, and all keys keep
+// their values; [ErrUnchanged] is no failure then.
+//
+// It has to answer within the bucket's load time-out. The map must not be changed after it has
+// returned: it is read while the generation is made.
 type AllLoader[K comparable, V any] interface {
 	LoadAll(ctx context.Context) (map[K]V, error)
 }
