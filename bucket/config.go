@@ -40,7 +40,9 @@ type Config struct {
 	Migrate            dump.Migration `json:"-"`
 	CompactAfter       int64
 	FileSystem         dump.FS `json:"-"`
+	MaxDumpAge         time.Duration
 	RefreshEvery       time.Duration
+	RefreshAtStart     bool
 	Jitter             float64
 	CacheEnabled       bool
 	LoadTimeout        time.Duration
@@ -109,6 +111,7 @@ func (c *Config) check() error {
 		}
 	}
 
+	atLeastZero("MaxDumpAge", c.MaxDumpAge)
 	atLeastZero("RefreshEvery", c.RefreshEvery)
 	atLeastZero("LoadTimeout", c.LoadTimeout)
 	atLeastZero("InitTimeout", c.InitTimeout)

@@ -107,11 +107,17 @@ func (a *bucketActor[K, V]) useFile(ctx protoactor.Context, file *openedFile[K, 
 		r.publish(DumpOpened{Bucket: r.bucket.name, Path: file.dump.Path(), Recovery: file.found})
 	}
 
-	if !r.planted && (file.found.Empty() || file.found.Partial) {
+	if !r.planted && (file.found.Empty() || file.found.Partial || r.dumpTooOld()) {
 		a.seed(ctx)
 		return
 	}
 	a.found(ctx)
+}
+
+// dumpTooOld says whether what the file held is older than the options allow.
+func (r *run[K, V]) dumpTooOld() bool {
+	most, found := r.config.Load().MaxDumpAge, r.vitals.Load().recovery
+	return most > 0 && !found.Empty() && time.Since(found.FreshAt) > most
 }
 
 // openError says of a type that cannot be dumped that it is a bad option.
@@ -149,7 +155,7 @@ func (r *run[K, V]) logRecovery(path string, found dump.Recovery) {
 // anything is acknowledged; then the bucket is ready.
 func (a *bucketActor[K, V]) found(ctx protoactor.Context) {
 	r := a.run
-	if r.keeper == nil || r.keeper.dump.Broken() == nil && !r.vitals.Load().recovery.Partial {
+	if r.keeper == nil || r.keeper.dump.Broken() == nil && !r.vitals.Load().recovery.Partial && !r.reseeded {
 		a.ready(ctx)
 		return
 	}

@@ -114,6 +114,16 @@ func MaxConcurrentLoads(n int) Option { return func(c *Config) { c.MaxConcurrent
 // more gets [ErrBusy] at once. A FetchMany counts once for each key that it waits for.
 func MaxWaiting(n int) Option { return func(c *Config) { c.MaxWaiting = n } }
 
+// RefreshAtStart has the bucket refresh as soon as it is ready, beside all that goes on, unless
+// Init has just seeded it: a bucket with a file serves what that held meanwhile, and one whose
+// loader gives everything in one go needs no Init. The default is to wait for the clock.
+func RefreshAtStart(refresh bool) Option { return func(c *Config) { c.RefreshAtStart = refresh } }
+
+// MaxDumpAge has Init asked for a seed, in place of what the bucket's file holds, if that was
+// last known to be right longer ago than age. If Init fails, what the file holds is better than
+// nothing. Zero, the default, is any age; without an Init it makes no difference.
+func MaxDumpAge(age time.Duration) Option { return func(c *Config) { c.MaxDumpAge = age } }
+
 // RefreshConcurrency bounds how many of the loads that run at a time belong to a
 // refresh; the default is [DefaultRefreshConcurrency].
 func RefreshConcurrency(n int) Option { return func(c *Config) { c.RefreshConcurrency = n } }

@@ -82,7 +82,7 @@ func (r *run[K, V]) freshAt() time.Time {
 	if !v.completedAt.IsZero() {
 		return v.completedAt
 	}
-	if found := v.recovery; !found.Empty() && !found.FreshAt.IsZero() && found.FreshAt.Before(now) {
+	if found := v.recovery; !r.reseeded && !found.Empty() && !found.FreshAt.IsZero() && found.FreshAt.Before(now) {
 		return found.FreshAt
 	}
 	return now

@@ -56,6 +56,7 @@ type run[K comparable, V any] struct {
 	starting  bool          // OptionsFunc, the file or Init is at work
 	step      int           // counts them; their notes carry it
 	planted   bool          // the seed of a bucket with a file is in the table
+	reseeded  bool          // in place of what the file held, which was too old
 	spawnedAt time.Time     // for the log
 	held      []heldRequest // what came before the bucket was ready
 	heldGone  int           // those of them who have left

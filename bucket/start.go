@@ -129,6 +129,10 @@ func (a *bucketActor[K, V]) seeded(ctx protoactor.Context, note *seeded[K, V]) {
 		})
 		r.changeVitals(func(v *vitals) { v.initFailed = note.err })
 	}
+	if note.err == nil && !r.planted && r.dumpTooOld() {
+		r.table = newTable[K, V](r.table.bypass, r.table.hits)
+		r.reseeded = true
+	}
 	r.plant(note.seed.values)
 	r.planted = true
 	a.found(ctx)
@@ -165,6 +169,9 @@ func (a *bucketActor[K, V]) ready(ctx protoactor.Context) {
 	})
 	a.report(nil)
 	r.serveHeld()
+	if seeded := r.planted && r.vitals.Load().initFailed == nil; config.RefreshAtStart && !seeded {
+		r.refresh(nil)
+	}
 }
 
 // carryOn takes up what a crash may have interrupted: the start, or the loads in flight, the
