@@ -42,19 +42,29 @@ func (r *run[K, V]) commit(c change[K, V]) {
 }
 
 func (r *run[K, V]) apply(c *change[K, V]) {
+	watched := r.feed.watched()
+	var changes []Change[K, V]
 	for _, e := range c.edits {
 		if c.ask != nil {
 			r.pass.noteWritten(e.key)
 		} else {
 			r.pass.noteLoaded(e.key)
 		}
+		var old *record[V]
 		if e.next == nil {
-			r.table.remove(e.key)
+			old = r.table.remove(e.key)
 			r.thin()
 		} else {
-			r.table.replace(e.key, e.next)
+			old = r.table.replace(e.key, e.next)
+		}
+		if !watched {
+			continue
+		}
+		if change, different := r.bucket.changed(e.key, old, e.next); different {
+			changes = append(changes, change)
 		}
 	}
+	r.feed.add(changes, r.table.generation)
 }
 
 // conclude tells those who wait for a change that was made.

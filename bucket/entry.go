@@ -98,12 +98,51 @@ func (r *record[V]) renewed(now time.Time) *record[V] {
 }
 
 // equality returns how values of type V are compared: by == where that says all, else by
-// reflect.DeepEqual. Pointers are equal if what they point to is.
+// reflect.DeepEqual. Pointers are equal if what they point to is. A NaN equals a NaN, if == is
+// what is asked.
 func equality[V any]() func(a, b V) bool {
-	if isFlat(reflect.TypeFor[V]()) {
+	t := reflect.TypeFor[V]()
+	switch {
+	case !isFlat(t):
+		return func(a, b V) bool { return reflect.DeepEqual(a, b) }
+	case hasFloats(t):
+		return func(a, b V) bool { return any(a) == any(b) || alike(reflect.ValueOf(a), reflect.ValueOf(b)) }
+	default:
 		return func(a, b V) bool { return any(a) == any(b) }
 	}
-	return func(a, b V) bool { return reflect.DeepEqual(a, b) }
+}
+
+func hasFloats(t reflect.Type) bool {
+	var rule keyRule[bool]
+	rule.study(t)
+	return rule.selfish
+}
+
+// alike compares flat values, and takes one NaN for another.
+func alike(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.Float32, reflect.Float64:
+		return a.Float() == b.Float() || a.Float() != a.Float() && b.Float() != b.Float()
+	case reflect.Complex64, reflect.Complex128:
+		x, y := a.Complex(), b.Complex()
+		return alike(reflect.ValueOf(real(x)), reflect.ValueOf(real(y))) && alike(reflect.ValueOf(imag(x)), reflect.ValueOf(imag(y)))
+	case reflect.Array:
+		for i := range a.Len() {
+			if !alike(a.Index(i), b.Index(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if !alike(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	default:
+		return a.Equal(b)
+	}
 }
 
 // isFlat says whether a value of type t is all there is to it.

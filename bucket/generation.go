@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -173,7 +174,49 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 	next.generation = r.table.generation + 1
 	r.table = next
 	r.bucket.table.Store(next)
+	if p.compared {
+		r.feed.add(p.unwritten(), next.generation)
+	} else if r.feed.watched() { // somebody came too late for the comparison
+		r.feed.lose(next.generation)
+	}
 	r.finish(p)
+}
+
+// compareAll finds out for the watchers what is to change, if there are any. A value that is
+// the same has kept its version.
+func (p *pass[K, V]) compareAll() {
+	if !p.run.feed.watched() {
+		return
+	}
+	p.compared = true
+	note := func(key K, old, next *record[V]) {
+		if change, different := p.run.bucket.changed(key, old, next); different {
+			p.changes = append(p.changes, change)
+		}
+	}
+	for slot := range p.keys {
+		key := p.keys[slot]
+		old, _ := p.held(uint32(slot))
+		next, _ := p.next.get(key)
+		note(key, old, next)
+	}
+	for key := range p.added {
+		old, _ := p.old.get(key)
+		next, _ := p.next.get(key)
+		note(key, old, next)
+	}
+}
+
+// unwritten are the changes that the pass makes. Those of keys which were written meanwhile
+// have been told.
+func (p *pass[K, V]) unwritten() []Change[K, V] {
+	if len(p.written) == 0 {
+		return p.changes
+	}
+	return slices.DeleteFunc(p.changes, func(c Change[K, V]) bool {
+		_, written := p.written[c.Key]
+		return written
+	})
 }
 
 // stop lets the workers of a pass end.

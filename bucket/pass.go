@@ -48,13 +48,15 @@ type pass[K comparable, V any] struct {
 	whole  bool             // the source is to give everything in one go
 	all    map[K]V          // what it gave
 
-	mu     sync.Mutex // guards what follows
-	report Report
-	added  map[K]*record[V] // of keys without a slot
-	refuse error            // why it must not be published
-	again  []uint32         // slots that were not free when a worker came to them
-	crew   map[*worker[K, V]]struct{}
-	alarm  *time.Timer // for loads that outlive their time; it is set once watched is true
+	mu       sync.Mutex // guards what follows
+	report   Report
+	added    map[K]*record[V] // of keys without a slot
+	changes  []Change[K, V]   // for the watchers
+	compared bool             // changes are all
+	refuse   error            // why it must not be published
+	again    []uint32         // slots that were not free when a worker came to them
+	crew     map[*worker[K, V]]struct{}
+	alarm    *time.Timer // for loads that outlive their time; it is set once watched is true
 
 	watched atomic.Bool
 }

@@ -42,6 +42,7 @@ type run[K comparable, V any] struct {
 	counters counters
 	vitals   atomic.Pointer[vitals]
 	version  atomic.Uint64 // of the last value saved
+	feed     *feed[K, V]
 
 	// What runs beside the actor and has to end before the run does.
 	background sync.WaitGroup
@@ -102,6 +103,7 @@ func newRun[K comparable, V any](b *Bucket[K, V], system *protoactor.ActorSystem
 		self:      self,
 		over:      make(chan struct{}),
 		spawnedAt: time.Now(),
+		feed:      newFeed[K, V](),
 		flights:   make(map[K]*flight[K, V]),
 		written:   make(map[K]uint64),
 		pruneAt:   minPrune,

@@ -67,9 +67,8 @@ func (t *table[K, V]) each(yield func(key K, held *record[V]) bool) {
 	t.extra.Range(yield)
 }
 
-// replace swaps the record of key for next.
-func (t *table[K, V]) replace(key K, next *record[V]) {
-	var old *record[V]
+// replace swaps the record of key for next, and returns the old one; nil is none.
+func (t *table[K, V]) replace(key K, next *record[V]) (old *record[V]) {
 	if slot, ok := t.slotOf[key]; ok {
 		old = t.slots[slot].Swap(next)
 	} else {
@@ -79,16 +78,17 @@ func (t *table[K, V]) replace(key K, next *record[V]) {
 		}
 	}
 	t.count(old, next)
+	return old
 }
 
-func (t *table[K, V]) remove(key K) {
-	var old *record[V]
+func (t *table[K, V]) remove(key K) (old *record[V]) {
 	if slot, ok := t.slotOf[key]; ok {
 		old = t.slots[slot].Swap(nil)
 	} else {
 		old, _ = t.extra.LoadAndDelete(key)
 	}
 	t.count(old, nil)
+	return old
 }
 
 // count notes that one record has taken the place of another; nil is none.

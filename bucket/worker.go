@@ -350,6 +350,7 @@ func (p *pass[K, V]) addUp(w *worker[K, V]) {
 	w.tally = tally{}
 	if p.left.Add(-filled) == 0 {
 		p.complete()
+		p.compareAll()
 		p.refuse = p.judge()
 		p.run.tell(&passed[K, V]{p})
 	}
