@@ -108,19 +108,27 @@ func TestLoadBatch_has_a_rule_for_every_answer(t *testing.T) {
 	}{
 		{
 			"half of the keys are absent: they are gone", func([]string) (map[string]int, error) { return half, nil },
-			half, bucket.Report{Loaded: 5, Changed: 5, Removed: 5}, nil,
+			half,
+			bucket.Report{Loaded: 5, Changed: 5, Removed: 5},
+			nil,
 		},
 		{
 			"an error, and half of the keys: these count", func([]string) (map[string]int, error) { return half, errPartial },
-			both, bucket.Report{Loaded: 5, Changed: 5, Failed: 5}, errPartial,
+			both,
+			bucket.Report{Loaded: 5, Changed: 5, Failed: 5},
+			errPartial,
 		},
 		{
 			"an error and nothing", func([]string) (map[string]int, error) { return nil, errPartial },
-			seed, bucket.Report{Failed: 10}, errPartial,
+			seed,
+			bucket.Report{Failed: 10},
+			errPartial,
 		},
 		{
 			"half of the keys, and nothing new of the rest", func([]string) (map[string]int, error) { return half, loader.ErrUnchanged },
-			both, bucket.Report{Loaded: 5, Changed: 5, Unchanged: 5}, nil,
+			both,
+			bucket.Report{Loaded: 5, Changed: 5, Unchanged: 5},
+			nil,
 		},
 		{
 			"keys that nobody asked for: ignored", func([]string) (map[string]int, error) {
@@ -128,7 +136,9 @@ func TestLoadBatch_has_a_rule_for_every_answer(t *testing.T) {
 				more["stranger"] = 1
 				return more, nil
 			},
-			seed, bucket.Report{Loaded: 10, Unchanged: 10}, nil,
+			seed,
+			bucket.Report{Loaded: 10, Unchanged: 10},
+			nil,
 		},
 		{"a panic", func([]string) (map[string]int, error) { panic("at the disco") }, seed, bucket.Report{Failed: 10}, nil},
 		{"a Goexit", func([]string) (map[string]int, error) { runtime.Goexit(); return nil, nil }, seed, bucket.Report{Failed: 10}, loader.ErrGoexit},
@@ -170,19 +180,27 @@ func TestLoadAll_has_a_rule_for_every_answer(t *testing.T) {
 	}{
 		{
 			"the map is the generation", func([]string) (map[string]int, error) { return other, nil },
-			other, bucket.Report{Loaded: 10, Unchanged: 8, Changed: 1, Added: 1, Removed: 1}, nil,
+			other,
+			bucket.Report{Loaded: 10, Unchanged: 8, Changed: 1, Added: 1, Removed: 1},
+			nil,
 		},
 		{
 			"an error: what the map holds is not believed", func([]string) (map[string]int, error) { return other, errPartial },
-			seed, bucket.Report{Failed: 10}, errPartial,
+			seed,
+			bucket.Report{Failed: 10},
+			errPartial,
 		},
 		{
 			"not found is a failure, too", func([]string) (map[string]int, error) { return nil, loader.ErrNotFound },
-			seed, bucket.Report{Failed: 10}, loader.ErrNotFound,
+			seed,
+			bucket.Report{Failed: 10},
+			loader.ErrNotFound,
 		},
 		{
 			"nothing new", func([]string) (map[string]int, error) { return nil, loader.ErrUnchanged },
-			seed, bucket.Report{Unchanged: 10}, nil,
+			seed,
+			bucket.Report{Unchanged: 10},
+			nil,
 		},
 		{"a panic", func([]string) (map[string]int, error) { panic("at the disco") }, seed, bucket.Report{Failed: 10}, nil},
 		{"a Goexit", func([]string) (map[string]int, error) { runtime.Goexit(); return nil, nil }, seed, bucket.Report{Failed: 10}, loader.ErrGoexit},
