@@ -120,15 +120,3 @@ func BenchmarkMiss(b *testing.B) {
 		i++
 	}
 }
-
-// BenchmarkRefresh: what does a full refresh cost for a key?
-func BenchmarkRefresh(b *testing.B) {
-	values, _ := benchBucket(b, bucket.RefreshConcurrency(64))
-	b.ReportAllocs()
-	for b.Loop() {
-		if report, err := values.Refresh(b.Context()); err != nil || report.Loaded != len(held) {
-			b.Fatal(report, err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(held)), "ns/key")
-}

@@ -10,15 +10,17 @@ import (
 )
 
 // tally is what a worker has done since it was last added up.
-type tally struct {
+type tally[K comparable, V any] struct {
 	report           Report
 	filled           int64 // slots
 	entries, failing int64 // of the records in them
 	began            time.Time
+	found            int            // of what the source gave in one go
+	changes          []Change[K, V] // for the watchers
 }
 
 // put fills a slot of the next generation; nil leaves it empty.
-func (p *pass[K, V]) put(t *tally, slot uint32, next *record[V]) {
+func (p *pass[K, V]) put(t *tally[K, V], slot uint32, next *record[V]) {
 	p.next.slots[slot].Store(next)
 	entries, failing := next.weight()
 	t.entries += entries
@@ -27,7 +29,7 @@ func (p *pass[K, V]) put(t *tally, slot uint32, next *record[V]) {
 
 // settle says what a load does to the next generation. Only the worker that claimed the slot
 // may call it.
-func (p *pass[K, V]) settle(t *tally, slot uint32, held *record[V], o outcome[K, V], f *failure) {
+func (p *pass[K, V]) settle(t *tally[K, V], slot uint32, held *record[V], o outcome[K, V], f *failure) {
 	counters := &p.run.counters
 	switch {
 	case f != nil:
@@ -48,7 +50,7 @@ func (p *pass[K, V]) settle(t *tally, slot uint32, held *record[V], o outcome[K,
 	}
 }
 
-func (p *pass[K, V]) putValue(t *tally, slot uint32, held *record[V], value V, same bool, now time.Time) {
+func (p *pass[K, V]) putValue(t *tally[K, V], slot uint32, held *record[V], value V, same bool, now time.Time) {
 	t.report.Loaded++
 	switch {
 	case held != nil && same:
@@ -60,14 +62,35 @@ func (p *pass[K, V]) putValue(t *tally, slot uint32, held *record[V], value V, s
 	default:
 		t.report.Added++
 	}
+	p.note(t, slot, held, &value)
 	p.put(t, slot, p.run.newRecord(value, SourceRefresh, now))
 }
 
-func (p *pass[K, V]) settleFailure(t *tally, slot uint32, held *record[V], f *failure) {
+// note writes down a change for the watchers, if there were any when the pass began.
+func (p *pass[K, V]) note(t *tally[K, V], slot uint32, old *record[V], next *V) {
+	if !p.watched {
+		return
+	}
+	c := Change[K, V]{Kind: Changed, Key: p.keys[slot]}
+	if next == nil {
+		c.Kind = Removed
+	} else {
+		c.New = *next
+	}
+	if old == nil {
+		c.Kind = Added
+	} else {
+		c.Old = old.value
+	}
+	t.changes = append(t.changes, c)
+}
+
+func (p *pass[K, V]) settleFailure(t *tally[K, V], slot uint32, held *record[V], f *failure) {
 	err := &loader.Error{Bucket: p.run.bucket.name, Key: p.keys[slot], Err: f.err}
 	p.run.counters.countFailure(f.kind, err)
 	if f.kind == notFound {
 		t.report.Removed++
+		p.note(t, slot, held, nil)
 		return
 	}
 	t.report.addFailure(err)
@@ -76,7 +99,7 @@ func (p *pass[K, V]) settleFailure(t *tally, slot uint32, held *record[V], f *fa
 
 // settleRelated saves the pairs of a related load whose keys no other load has brought, or is
 // about to. A key that it was asked for and did not bring keeps its value: the load went well.
-func (p *pass[K, V]) settleRelated(t *tally, slot uint32, held *record[V], o outcome[K, V], now time.Time) {
+func (p *pass[K, V]) settleRelated(t *tally[K, V], slot uint32, held *record[V], o outcome[K, V], now time.Time) {
 	if _, ok := o.related[p.keys[slot]]; !ok {
 		t.report.Unchanged++
 		kept := *held
@@ -100,7 +123,7 @@ func (p *pass[K, V]) settleRelated(t *tally, slot uint32, held *record[V], o out
 }
 
 // add saves a key that has no slot. One that the table has got meanwhile was written, and wins.
-func (p *pass[K, V]) add(t *tally, key K, value V, now time.Time) {
+func (p *pass[K, V]) add(t *tally[K, V], key K, value V, now time.Time) {
 	t.report.Loaded++
 	if err := p.run.bucket.keys.check(key); err != nil {
 		p.run.logUnsaved(SourceRefresh, err)
@@ -114,12 +137,26 @@ func (p *pass[K, V]) add(t *tally, key K, value V, now time.Time) {
 	p.added[key] = p.run.newRecord(value, SourceRefresh, now)
 }
 
+// noteAdded writes down for the watchers what has no slot.
+func (p *pass[K, V]) noteAdded() {
+	if !p.watched {
+		return
+	}
+	for key, added := range p.added {
+		if _, held := p.old.get(key); !held {
+			p.changes = append(p.changes, Change[K, V]{Kind: Added, Key: key, New: added.value})
+		}
+	}
+}
+
 // fewAdded is how many keys without a slot cost nothing.
 const fewAdded = 1024
 
 // complete adds what has no slot to the next generation, when all slots are filled: with an
 // index of its own, if that is much.
 func (p *pass[K, V]) complete() {
+	p.addRest()
+	p.noteAdded()
 	if len(p.added) < fewAdded || len(p.added) < len(p.keys)/8 {
 		for key, added := range p.added {
 			p.next.replace(key, added)
@@ -174,37 +211,12 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 	next.generation = r.table.generation + 1
 	r.table = next
 	r.bucket.table.Store(next)
-	if p.compared {
+	if p.watched {
 		r.feed.add(p.unwritten(), next.generation)
-	} else if r.feed.watched() { // somebody came too late for the comparison
+	} else if r.feed.watched() { // somebody came when it was too late to write them down
 		r.feed.lose(next.generation)
 	}
 	r.finish(p)
-}
-
-// compareAll finds out for the watchers what is to change, if there are any. A value that is
-// the same has kept its version.
-func (p *pass[K, V]) compareAll() {
-	if !p.run.feed.watched() {
-		return
-	}
-	p.compared = true
-	note := func(key K, old, next *record[V]) {
-		if change, different := p.run.bucket.changed(key, old, next); different {
-			p.changes = append(p.changes, change)
-		}
-	}
-	for slot := range p.keys {
-		key := p.keys[slot]
-		old, _ := p.held(uint32(slot))
-		next, _ := p.next.get(key)
-		note(key, old, next)
-	}
-	for key := range p.added {
-		old, _ := p.old.get(key)
-		next, _ := p.next.get(key)
-		note(key, old, next)
-	}
 }
 
 // unwritten are the changes that the pass makes. Those of keys which were written meanwhile

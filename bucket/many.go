@@ -42,10 +42,11 @@ func (w *worker[K, V]) loadMany() bool {
 	}
 	w.slots = slots
 	ctx := w.begin()
-	answers := w.guardedMany(ctx, keys, held)
+	answers, found := w.guardedMany(ctx, keys, held)
 	if !w.end() {
 		return false
 	}
+	w.tally.found += found
 	for i, slot := range slots {
 		if _, still := p.held(slot); still {
 			p.settle(&w.tally, slot, held[i], answers[i].outcome, answers[i].failure)
@@ -57,7 +58,7 @@ func (w *worker[K, V]) loadMany() bool {
 
 // guardedMany is a load of many keys that survives what it does, but for runtime.Goexit: then
 // all of them have failed.
-func (w *worker[K, V]) guardedMany(ctx context.Context, keys []K, held []*record[V]) (answers []brought[K, V]) {
+func (w *worker[K, V]) guardedMany(ctx context.Context, keys []K, held []*record[V]) (answers []brought[K, V], found int) {
 	defer func() {
 		if p := recover(); p != nil {
 			f := &failure{&loader.PanicError{Value: p, Stack: debug.Stack()}, panicked}
@@ -80,9 +81,12 @@ func (w *worker[K, V]) guardedMany(ctx context.Context, keys []K, held []*record
 	answers = make([]brought[K, V], len(keys))
 	for i, key := range keys {
 		value, ok := values[key]
+		if ok {
+			found++
+		}
 		answers[i] = w.answerOf(ctx, key, held[i], value, ok, err)
 	}
-	return answers
+	return answers, found
 }
 
 // answerOf is what a load of many keys says of one of them: that value, or that error.
@@ -115,7 +119,7 @@ func (w *worker[K, V]) loadAll() bool {
 	}
 	w.slots, w.all = nil, true
 	ctx := w.begin()
-	all, added, err := w.guardedAll(ctx)
+	all, err := w.guardedAll(ctx)
 	if !w.end() {
 		return false
 	}
@@ -127,39 +131,57 @@ func (w *worker[K, V]) loadAll() bool {
 	p.whole, p.all = false, all
 	p.many = func(context.Context, []K) (map[K]V, error) { return all, nil }
 	p.run.tell(&keysMapped[K, V]{p}) // for more workers
-	now := time.Now()
-	for key, value := range added {
-		p.add(&w.tally, key, value, now)
-	}
 	w.tally.filled++
 	return true
 }
 
-// guardedAll is a load of everything that survives what it does, but for runtime.Goexit. added
-// is what has no slot, and passed the filter.
-func (w *worker[K, V]) guardedAll(ctx context.Context) (all, added map[K]V, err error) {
+// guardedAll is a load of everything that survives what it does, but for runtime.Goexit.
+func (w *worker[K, V]) guardedAll(ctx context.Context) (all map[K]V, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			all, added, err = nil, nil, &loader.PanicError{Value: p, Stack: debug.Stack()}
+			all, err = nil, &loader.PanicError{Value: p, Stack: debug.Stack()}
 		}
 	}()
-	companions := &w.pass.run.bucket.companions
-	if all, err = companions.AllLoader.LoadAll(ctx); err != nil {
-		return nil, nil, loader.LateError(ctx, err)
+	all, err = w.pass.run.bucket.companions.AllLoader.LoadAll(ctx)
+	if err != nil {
+		return nil, loader.LateError(ctx, err)
 	}
 	if all == nil {
 		all = map[K]V{}
 	}
-	added = make(map[K]V)
-	for key, value := range all {
-		if _, ok := w.pass.slotOf[key]; !ok {
-			added[key] = value
+	return all, nil
+}
+
+// addRest adds what the source gave in one go and has no slot, as far as the filter lets it
+// pass. If all keys of it have been found among the slots, there is nothing to look for.
+func (p *pass[K, V]) addRest() {
+	if p.all == nil || p.found == len(p.all) {
+		return
+	}
+	rest, err := loader.Call(p.ctx, p.config.LoadTimeout, func(ctx context.Context) (map[K]V, error) {
+		rest := make(map[K]V, len(p.all)-p.found)
+		for key, value := range p.all {
+			if _, ok := p.slotOf[key]; !ok {
+				rest[key] = value
+			}
 		}
+		if filter := p.run.bucket.companions.RefreshFilter; filter != nil {
+			rest = filterRelated(ctx, filter, rest)
+		}
+		return rest, nil
+	})
+	if err != nil { // of the filter
+		p.refuse = err
+		return
 	}
-	if companions.RefreshFilter != nil {
-		added = filterRelated(ctx, companions.RefreshFilter, added)
+	var t tally[K, V]
+	now := time.Now()
+	for key, value := range rest {
+		p.add(&t, key, value, now)
 	}
-	return all, added, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report.add(t.report)
 }
 
 // failAll is for a load of everything that brought nothing. The source may say that nothing

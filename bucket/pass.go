@@ -28,6 +28,7 @@ type pass[K comparable, V any] struct {
 
 	// The actor's.
 	askers  crowd[K, V]
+	watched bool           // the workers write changes down
 	reading bool           // mapped: loads may have begun
 	at      uint64         // run.now when its loads began
 	written map[K]struct{} // what the table holds for these keys wins
@@ -48,17 +49,17 @@ type pass[K comparable, V any] struct {
 	whole  bool             // the source is to give everything in one go
 	all    map[K]V          // what it gave
 
-	mu       sync.Mutex // guards what follows
-	report   Report
-	added    map[K]*record[V] // of keys without a slot
-	changes  []Change[K, V]   // for the watchers
-	compared bool             // changes are all
-	refuse   error            // why it must not be published
-	again    []uint32         // slots that were not free when a worker came to them
-	crew     map[*worker[K, V]]struct{}
-	alarm    *time.Timer // for loads that outlive their time; it is set once watched is true
+	mu      sync.Mutex // guards what follows
+	report  Report
+	found   int              // keys with a slot, of what the source gave in one go
+	added   map[K]*record[V] // of keys without a slot
+	changes []Change[K, V]   // for the watchers
+	refuse  error            // why it must not be published
+	again   []uint32         // slots that were not free when a worker came to them
+	crew    map[*worker[K, V]]struct{}
+	alarm   *time.Timer // for loads that outlive their time; it is set once alarmed is true
 
-	watched atomic.Bool
+	alarmed atomic.Bool
 }
 
 // The states of a claim.
@@ -143,7 +144,7 @@ func (r *run[K, V]) mapped(p *pass[K, V]) {
 		return
 	}
 	r.now++
-	p.reading, p.at = true, r.now
+	p.reading, p.at, p.watched = true, r.now, r.feed.watched()
 	for key := range p.landed {
 		p.noteLoaded(key)
 	}

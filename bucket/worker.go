@@ -20,7 +20,7 @@ type worker[K comparable, V any] struct {
 	pass   *pass[K, V]
 	place  atomic.Uint32
 	resume chan struct{} // it is seated
-	tally  tally
+	tally  tally[K, V]
 
 	// The call at work. Its number and state are one word, so that a call which is abandoned
 	// is not taken for the next one.
@@ -327,7 +327,7 @@ func (p *pass[K, V]) takeAgain() (from, to uint32) {
 }
 
 // filled notes that a slot needs no load any more. What the actor wants to know it is told.
-func (p *pass[K, V]) filled(t *tally, slot uint32, o outcome[K, V], f *failure) {
+func (p *pass[K, V]) filled(t *tally[K, V], slot uint32, o outcome[K, V], f *failure) {
 	t.filled++
 	if p.claims[slot].Swap(claimDone) != claimWanted {
 		return
@@ -344,14 +344,17 @@ func (p *pass[K, V]) addUp(w *worker[K, V]) {
 	}
 	p.mu.Lock()
 	p.report.add(w.tally.report)
+	p.found += w.tally.found
+	p.changes = append(p.changes, w.tally.changes...)
 	p.mu.Unlock()
 	p.next.entries.Add(w.tally.entries)
 	p.next.failing.Add(w.tally.failing)
-	w.tally = tally{}
+	w.tally = tally[K, V]{}
 	if p.left.Add(-filled) == 0 {
 		p.complete()
-		p.compareAll()
-		p.refuse = p.judge()
+		if p.refuse == nil {
+			p.refuse = p.judge()
+		}
 		p.run.tell(&passed[K, V]{p})
 	}
 }
@@ -379,7 +382,7 @@ func (p *pass[K, V]) replace(lost *worker[K, V]) {
 
 // watch sets the alarm for the first call.
 func (p *pass[K, V]) watch(at time.Time) {
-	if p.watched.Load() || !p.watched.CompareAndSwap(false, true) {
+	if p.alarmed.Load() || !p.alarmed.CompareAndSwap(false, true) {
 		return
 	}
 	p.mu.Lock()
