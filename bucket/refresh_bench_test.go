@@ -133,7 +133,7 @@ func BenchmarkWatchedRefresh(b *testing.B) {
 						continue // this one never reads
 					}
 					go func() {
-						for range changes { //nolint:revive // only read
+						for range changes {
 						}
 					}()
 				}
