@@ -63,12 +63,7 @@ func TestFile_kill_child(t *testing.T) {
 	if _, err := supervisor.Start(context.Background(), newSystem(), b); err != nil {
 		panic(err)
 	}
-	var mu sync.Mutex
-	say := func(word, key string, n int) {
-		mu.Lock()
-		defer mu.Unlock()
-		fmt.Printf("\n%s %s %d .\n", word, key, n)
-	}
+	say := sayer()
 	for w := range killWriters {
 		go func() {
 			key := fmt.Sprint("set-", w)
@@ -111,7 +106,7 @@ func TestFile_loses_nothing_to_a_kill(t *testing.T) {
 			sent, acked := map[string]int{}, map[string]int{}
 			first, total := 1, 0
 			for kill := range kills {
-				runChild(t, fmt.Sprint(path, " ", at, " ", first), func(word, key string, n int) {
+				runChild(t, "TestFile_kill_child", fmt.Sprint(path, " ", at, " ", first), func(word, key string, n int) {
 					first = max(first, n+1)
 					if word == "sent" {
 						sent[key] = n
@@ -162,10 +157,20 @@ func TestFile_loses_nothing_to_a_kill(t *testing.T) {
 	}
 }
 
+// sayer returns what tells the parent of a child of something, for many goroutines.
+func sayer() func(word, key string, n int) {
+	var mu sync.Mutex
+	return func(word, key string, n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Printf("\n%s %s %d .\n", word, key, n)
+	}
+}
+
 // runChild starts a child, kills it after a while and hears what it said.
-func runChild(t *testing.T, order string, hear func(word, key string, n int)) {
+func runChild(t *testing.T, name, order string, hear func(word, key string, n int)) {
 	t.Helper()
-	child := exec.Command(os.Args[0], "-test.run=^TestFile_kill_child$")
+	child := exec.Command(os.Args[0], "-test.run=^"+name+"$")
 	child.Env = append(os.Environ(), killVariable+"="+order)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
