@@ -15,6 +15,8 @@ type ask[K comparable, V any] struct {
 	terms   fetchTerms
 	private bool // answered Missing instead of Failed: a Get
 
+	progress func(done, total int) // the asker's; not the actor's business
+
 	run     *run[K, V]      // the run that was asked
 	replies chan answer[V]  // of a typed call; has room for the one answer
 	sender  *protoactor.PID // of a message

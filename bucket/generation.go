@@ -193,6 +193,7 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 	}
 	r.flush() // what is staged was written before
 	r.pass = nil
+	r.reading.Store(nil)
 	defer r.endOf(p)
 	p.stop()
 	if p.refuse != nil {

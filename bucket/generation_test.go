@@ -461,6 +461,53 @@ func TestRefresh_gives_loads_a_context_that_ends_at_their_deadline(t *testing.T)
 	})
 }
 
+func TestRefresh_reports_its_slowest_loads(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		seed := seedOf(30)
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc: func(_ context.Context, key string) (int, error) {
+				time.Sleep(time.Duration(seed[key]) * time.Millisecond)
+				return 1, nil
+			},
+			InitFunc: func(context.Context) (map[string]int, error) { return seed, nil },
+		}, quiet())
+		start(t, b)
+		report, err := b.Refresh(t.Context())
+		require.NoError(t, err)
+		require.Len(t, report.Slowest, 5)
+		for i, load := range report.Slowest {
+			assert.Equal(t, bucket.SlowLoad{Key: fmt.Sprint("key", 29-i), Keys: 1, Took: time.Duration(29-i) * time.Millisecond}, load)
+		}
+	})
+}
+
+func TestRefresh_tells_of_its_progress(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc: func(context.Context, string) (int, error) { time.Sleep(100 * time.Millisecond); return 1, nil },
+			InitFunc: func(context.Context) (map[string]int, error) { return seedOf(100), nil },
+		}, quiet(), bucket.RefreshConcurrency(2))
+		start(t, b)
+		var told []int
+		report, err := b.Refresh(t.Context(), nil, bucket.Progress(func(done, total int) {
+			assert.Equal(t, 100, total)
+			told = append(told, done)
+		}))
+		require.NoError(t, err)
+		assert.Equal(t, 5*time.Second, report.Took)
+		require.GreaterOrEqual(t, len(told), 4)
+		assert.IsIncreasing(t, told)
+		assert.InDelta(t, 40, told[1], 15)
+
+		told = nil
+		quick := seeded(newSource(seedOf(10)))
+		start(t, quick)
+		_, err = quick.Refresh(t.Context(), bucket.Progress(func(int, int) { told = append(told, 1) }))
+		require.NoError(t, err)
+		assert.Empty(t, told)
+	})
+}
+
 func TestRefresh_keeps_no_goroutine_for_a_key(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var most atomic.Int64

@@ -198,9 +198,17 @@ func (b *Bucket[K, V]) Len() int {
 // who have asked meanwhile: what it brings is never older than the question.
 //
 // It blocks until the refresh is over or ctx ends; the refresh then goes on.
-func (b *Bucket[K, V]) Refresh(ctx context.Context) (Report, error) {
+func (b *Bucket[K, V]) Refresh(ctx context.Context, opts ...RefreshOption) (Report, error) {
+	var terms refreshTerms
+	for _, option := range opts {
+		if option != nil {
+			option(&terms)
+		}
+	}
 	var nokey K
-	got, err := b.ask(ctx, newAsk[K, V](opRefresh, nokey))
+	a := newAsk[K, V](opRefresh, nokey)
+	a.progress = terms.progress
+	got, err := b.ask(ctx, a)
 	if got.report == nil {
 		return Report{}, err
 	}
@@ -300,13 +308,27 @@ func (r *run[K, V]) await(ctx context.Context, a *ask[K, V]) (answer[V], error) 
 		ended = ctx.Done()
 	}
 
-	select {
-	case got := <-a.replies:
-		return got, got.err
-	case <-ended:
-		r.tell(&left[K, V]{a})
-		return answer[V]{}, ctx.Err()
-	case <-r.over:
+	var tick <-chan time.Time
+	if a.progress != nil {
+		ticker := time.NewTicker(progressEvery)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+
+	for waiting := true; waiting; {
+		select {
+		case got := <-a.replies:
+			return got, got.err
+		case <-ended:
+			r.tell(&left[K, V]{a})
+			return answer[V]{}, ctx.Err()
+		case <-tick:
+			if done, total, ok := r.progress(); ok {
+				a.progress(done, total)
+			}
+		case <-r.over:
+			waiting = false
+		}
 	}
 
 	// The actor answers everybody before it is over.

@@ -145,6 +145,7 @@ func (r *run[K, V]) mapped(p *pass[K, V]) {
 	}
 	r.now++
 	p.reading, p.at, p.watched = true, r.now, r.feed.watched()
+	r.reading.Store(p)
 	for key := range p.landed {
 		p.noteLoaded(key)
 	}
@@ -309,4 +310,5 @@ func (r *run[K, V]) endPass(err error) {
 	}
 	r.nextAskers.dismiss(answer[V]{err: err})
 	r.pass = nil
+	r.reading.Store(nil)
 }

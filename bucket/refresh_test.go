@@ -130,7 +130,7 @@ func TestRefresh_reports_what_it_did(t *testing.T) {
 		report, err := b.Refresh(t.Context())
 		require.NoError(t, err)
 		failures := report.Failures
-		report.Failures = nil
+		report.Failures, report.Slowest = nil, nil
 		want := bucket.Report{Generation: 2, Loaded: 2, Unchanged: 1, Changed: 1, Removed: 1, Failed: 1, Took: 3 * time.Second}
 		assert.Equal(t, want, report)
 		require.Len(t, failures, 1)

@@ -1,6 +1,8 @@
 package bucket
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/dataworker-go/dataworker/loader"
@@ -25,7 +27,36 @@ type Report struct {
 	// Failures holds the first few failed loads.
 	Failures []*loader.Error
 
+	// Slowest holds the loads that took longest, the slowest first.
+	Slowest []SlowLoad
+
 	Took time.Duration
+}
+
+// SlowLoad is one load of a full refresh.
+type SlowLoad struct {
+	Key  any // the first of them, if it was a load of many; nil of a load of everything
+	Keys int // how many it was asked for
+	Took time.Duration
+}
+
+// mostSlowest bounds Report.Slowest.
+const mostSlowest = 5
+
+// slowerThan says whether a load belongs to the slowest.
+func (r *Report) slowerThan(took time.Duration) bool {
+	return len(r.Slowest) < mostSlowest || took > r.Slowest[len(r.Slowest)-1].Took
+}
+
+func (r *Report) addSlow(load SlowLoad) {
+	if !r.slowerThan(load.Took) {
+		return
+	}
+	at, _ := slices.BinarySearchFunc(r.Slowest, load.Took, func(other SlowLoad, took time.Duration) int {
+		return cmp.Compare(took, other.Took)
+	})
+	r.Slowest = slices.Insert(r.Slowest, at, load)
+	r.Slowest = r.Slowest[:min(len(r.Slowest), mostSlowest)]
 }
 
 // mostFailures bounds Report.Failures: a source that is down fails every key for
@@ -46,6 +77,9 @@ func (r *Report) add(part Report) {
 	r.Added += part.Added
 	r.Changed += part.Changed
 	r.Removed += part.Removed
+	for _, load := range part.Slowest {
+		r.addSlow(load)
+	}
 	failed := r.Failed + part.Failed
 	for _, failure := range part.Failures {
 		r.addFailure(failure)

@@ -43,6 +43,7 @@ type run[K comparable, V any] struct {
 	vitals   atomic.Pointer[vitals]
 	version  atomic.Uint64 // of the last value saved
 	feed     *feed[K, V]
+	reading  atomic.Pointer[pass[K, V]] // the full refresh whose loads have begun
 
 	// What runs beside the actor and has to end before the run does.
 	background sync.WaitGroup

@@ -268,8 +268,19 @@ func (w *worker[K, V]) landed() {
 	if w.pass.all != nil {
 		return
 	}
+	took := time.Since(w.tally.began)
 	counters.landings.Add(1)
-	counters.loadTime.Add(int64(time.Since(w.tally.began)))
+	counters.loadTime.Add(int64(took))
+	if report := &w.tally.report; report.slowerThan(took) {
+		report.addSlow(w.slowLoad(took))
+	}
+}
+
+func (w *worker[K, V]) slowLoad(took time.Duration) SlowLoad {
+	if w.all {
+		return SlowLoad{Keys: len(w.pass.keys), Took: took}
+	}
+	return SlowLoad{Key: w.pass.keys[w.slots[0]], Keys: len(w.slots), Took: took}
 }
 
 // fail fills the slots of a call that brought nothing.
