@@ -12,9 +12,9 @@ import (
 // tally is what a worker has done since it was last added up.
 type tally[K comparable, V any] struct {
 	report           Report
-	filled           int64 // slots
-	entries, failing int64 // of the records in them
-	began            time.Time
+	filled           int64          // slots
+	entries, failing int64          // of the records in them
+	began, ended     time.Time      // of the call
 	found            int            // of what the source gave in one go
 	changes          []Change[K, V] // for the watchers
 }
@@ -38,7 +38,7 @@ func (p *pass[K, V]) settle(t *tally[K, V], slot uint32, held *record[V], o outc
 	case counters.failedInARow.Load() != 0:
 		counters.failedInARow.Store(0)
 	}
-	now := time.Now()
+	now := t.ended
 	switch {
 	case o.verdict == unchanged:
 		t.report.Unchanged++

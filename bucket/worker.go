@@ -265,10 +265,11 @@ func (w *worker[K, V]) end() bool {
 
 func (w *worker[K, V]) landed() {
 	counters := &w.pass.run.counters
+	w.tally.ended = time.Now()
 	if w.pass.all != nil {
 		return
 	}
-	took := time.Since(w.tally.began)
+	took := w.tally.ended.Sub(w.tally.began)
 	counters.landings.Add(1)
 	counters.loadTime.Add(int64(took))
 	if report := &w.tally.report; report.slowerThan(took) {
