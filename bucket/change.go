@@ -42,14 +42,8 @@ func (r *run[K, V]) commit(c change[K, V]) {
 }
 
 func (r *run[K, V]) apply(c *change[K, V]) {
-	watched := r.feed.watched()
 	var changes []Change[K, V]
 	for _, e := range c.edits {
-		if c.ask != nil {
-			r.pass.noteWritten(e.key)
-		} else {
-			r.pass.noteLoaded(e.key)
-		}
 		var old *record[V]
 		if e.next == nil {
 			old = r.table.remove(e.key)
@@ -57,7 +51,14 @@ func (r *run[K, V]) apply(c *change[K, V]) {
 		} else {
 			old = r.table.replace(e.key, e.next)
 		}
-		if !watched {
+		// Both are asked only now: a worker that comes later, and a watcher that comes later,
+		// find the new record.
+		if c.ask != nil {
+			r.pass.noteWritten(e.key)
+		} else {
+			r.pass.noteLoaded(e.key)
+		}
+		if !r.feed.watched() {
 			continue
 		}
 		if change, different := r.bucket.changed(e.key, old, e.next); different {

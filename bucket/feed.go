@@ -143,8 +143,9 @@ func (b *Bucket[K, V]) Watch(ctx context.Context) iter.Seq[Change[K, V]] {
 		return func(func(Change[K, V]) bool) {}
 	}
 	w := r.feed.join()
-	context.AfterFunc(ctx, func() { r.feed.leave(w) })
+	forget := context.AfterFunc(ctx, func() { r.feed.leave(w) })
 	return func(yield func(Change[K, V]) bool) {
+		defer forget()
 		defer r.feed.leave(w)
 		for {
 			next, missed := w.read(ctx, r.over)

@@ -159,7 +159,8 @@ func (r *run[K, V]) launch() {
 // after a write that this load knows nothing of waits for the next.
 func (r *run[K, V]) ride(f *flight[K, V]) {
 	r.now++
-	f.launched, f.riding, f.started, f.at = true, true, time.Now(), r.now
+	// The load may have begun at any time since the refresh did.
+	f.launched, f.riding, f.started, f.at = true, true, time.Now(), r.pass.at
 	if _, f.stale = r.pass.written[f.key]; !f.stale {
 		return
 	}

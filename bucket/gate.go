@@ -9,7 +9,7 @@ import (
 
 // Rule says why a generation must not be published; nil if it may be. It is called once for
 // each full refresh, beside all that goes on, by one goroutine at a time; under LoadTimeout.
-// If it panics or takes longer, the generation is refused.
+// If it panics or takes longer, the generation is refused. It must not wait for the bucket.
 type Rule func(Candidate) error
 
 // Candidate is a generation that a full refresh has made, before it is published.

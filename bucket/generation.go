@@ -86,6 +86,9 @@ func (p *pass[K, V]) note(t *tally[K, V], slot uint32, old *record[V], next *V) 
 }
 
 func (p *pass[K, V]) settleFailure(t *tally[K, V], slot uint32, held *record[V], f *failure) {
+	if held == nil { // and so it stays
+		return
+	}
 	err := &loader.Error{Bucket: p.run.bucket.name, Key: p.keys[slot], Err: f.err}
 	p.run.counters.countFailure(f.kind, err)
 	if f.kind == notFound {
@@ -117,7 +120,11 @@ func (p *pass[K, V]) settleRelated(t *tally[K, V], slot uint32, held *record[V],
 		case p.claims[other].CompareAndSwap(claimFree, claimLoading):
 			old, _ := p.held(other)
 			p.putValue(t, other, old, value, same, now)
-			p.filled(t, other, outcome[K, V]{}, nil)
+			p.filled(t, other, outcome[K, V]{value: value}, nil)
+		default:
+			if _, held := p.held(other); !held {
+				p.add(t, key, value, now)
+			}
 		}
 	}
 }

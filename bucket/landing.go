@@ -63,7 +63,9 @@ func (r *run[K, V]) settle(c *change[K, V], o outcome[K, V], failed *failure) {
 
 func (r *run[K, V]) settleFailure(c *change[K, V], err *loader.Error, kind failureKind) {
 	f := c.flight
-	r.counters.countFailure(kind, err)
+	if !f.riding { // or it was counted by the refresh
+		r.counters.countFailure(kind, err)
+	}
 	r.logFailure(err, kind)
 	if f.stale || r.overtaken(f.key, f.at) {
 		return

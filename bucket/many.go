@@ -31,8 +31,8 @@ func (w *worker[K, V]) loadMany() bool {
 			continue
 		}
 		record, ok := p.held(slot)
-		if !ok { // removed since the pass began
-			p.filled(&w.tally, slot, outcome[K, V]{}, nil)
+		if !ok && p.all == nil { // removed; what the source gives in one go may bring it back
+			p.emptied(&w.tally, slot)
 			continue
 		}
 		slots, held, keys = append(slots, slot), append(held, record), append(keys, p.keys[slot])
@@ -48,7 +48,7 @@ func (w *worker[K, V]) loadMany() bool {
 	}
 	w.tally.found += found
 	for i, slot := range slots {
-		if _, still := p.held(slot); still {
+		if _, still := p.held(slot); still || held[i] == nil {
 			p.settle(&w.tally, slot, held[i], answers[i].outcome, answers[i].failure)
 		}
 		p.filled(&w.tally, slot, answers[i].outcome, answers[i].failure)
@@ -101,8 +101,8 @@ func (w *worker[K, V]) answerOf(ctx context.Context, key K, held *record[V], val
 	}
 	switch {
 	case err == nil:
-		b.outcome = outcome[K, V]{value: value, same: bucket.equal(held.value, value)}
-	case errors.Is(err, loader.ErrUnchanged):
+		b.outcome = outcome[K, V]{value: value, same: held != nil && bucket.equal(held.value, value)}
+	case errors.Is(err, loader.ErrUnchanged) && held != nil:
 		b.outcome = outcome[K, V]{verdict: unchanged, value: held.value}
 	default:
 		b.failure = classify(err)
@@ -199,9 +199,13 @@ func (p *pass[K, V]) failAll(w *worker[K, V], f *failure) {
 		if !p.claimSlot(slot) {
 			continue
 		}
-		if held, ok := p.held(slot); ok {
-			p.settle(&w.tally, slot, held, o, f)
+		held, ok := p.held(slot)
+		if !ok {
+			p.emptied(&w.tally, slot)
+			continue
 		}
+		o.value = held.value
+		p.settle(&w.tally, slot, held, o, f)
 		p.filled(&w.tally, slot, o, f)
 	}
 	w.tally.filled++

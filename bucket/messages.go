@@ -196,6 +196,7 @@ type (
 	// rode brings what a worker loaded for a flight as well.
 	rode[K comparable, V any] struct {
 		key     K
+		nothing bool // it loaded nothing after all
 		outcome outcome[K, V]
 		failure *failure
 	}

@@ -297,9 +297,26 @@ func (p *pass[K, V]) hasMore() bool {
 
 // rode ends a flight that waited for a worker's load.
 func (r *run[K, V]) rode(note *rode[K, V]) {
-	if f := r.flights[note.key]; f != nil && f.riding && f.launched && !f.landed {
+	f := r.flights[note.key]
+	switch {
+	case f == nil || !f.riding || f.landed:
+	case note.nothing:
+		r.dismount(f)
+	default:
 		r.land(&loaded[K, V]{f, note.outcome, note.failure})
 	}
+}
+
+// dismount has those who rode on a load that did not come wait for one of their own.
+func (r *run[K, V]) dismount(f *flight[K, V]) {
+	f.landed = true
+	r.freeKey(f)
+	f.nextAgain = f.nextAgain || f.again
+	for f.waiters.size() > 0 {
+		f.next.join(f.waiters.pop())
+	}
+	r.takeOff(f)
+	r.launch()
 }
 
 // endPass lets go of the refresh under way, if any. Its loads see their context end.

@@ -163,6 +163,9 @@ func (a *bucketActor[K, V]) ready(ctx protoactor.Context) {
 	r.table.generation = 1
 	r.state.Store(int32(phaseReady))
 	a.bucket.table.Store(r.table)
+	if r.feed.watched() {
+		r.feed.lose(r.table.generation)
+	}
 	a.spawnClock(ctx)
 	r.log(func(log logrus.FieldLogger) {
 		log.WithFields(logrus.Fields{"entries": r.table.len(), "took": now.Sub(r.spawnedAt).Round(time.Microsecond)}).Info("bucket is ready")

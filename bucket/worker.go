@@ -95,10 +95,11 @@ func (w *worker[K, V]) work() {
 			p.run.counters.abandoned.Add(-1)
 		default:
 			p.strike(w)
+			w.place.CompareAndSwap(placeWaiting, placeGone)
 			p.run.tell(&shift[K, V]{worker: w, back: w.place.Load() == placeSeated, over: true})
 		}
 	}()
-	if w.place.Load() != placeSeated && !w.await() {
+	if !w.await() {
 		return
 	}
 	if p.whole && !w.loadAll() {
@@ -121,7 +122,11 @@ func (w *worker[K, V]) work() {
 func (w *worker[K, V]) step(slot uint32) bool {
 	p := w.pass
 	switch {
-	case p.ctx.Err() != nil || !w.yield() || !w.pace():
+	case p.ctx.Err() != nil || !w.yield():
+		return false
+	case p.many == nil && p.claims[slot].Load() == claimDone:
+		return true
+	case p.all == nil && !w.pace(): // to look into that is no load
 		return false
 	case p.many != nil:
 		return w.loadMany()
@@ -195,7 +200,7 @@ func (w *worker[K, V]) load(slot uint32) bool {
 	key := p.keys[slot]
 	held, ok := p.held(slot)
 	if !ok { // removed since the pass began
-		p.filled(&w.tally, slot, outcome[K, V]{}, nil)
+		p.emptied(&w.tally, slot)
 		return true
 	}
 	w.slots = append(w.slots[:0], slot)
@@ -341,11 +346,18 @@ func (p *pass[K, V]) takeAgain() (from, to uint32) {
 // filled notes that a slot needs no load any more. What the actor wants to know it is told.
 func (p *pass[K, V]) filled(t *tally[K, V], slot uint32, o outcome[K, V], f *failure) {
 	t.filled++
-	if p.claims[slot].Swap(claimDone) != claimWanted {
-		return
+	if p.claims[slot].Swap(claimDone) == claimWanted {
+		o.related = maps.Clone(o.related)
+		p.run.tell(&rode[K, V]{key: p.keys[slot], outcome: o, failure: f})
 	}
-	o.related = maps.Clone(o.related)
-	p.run.tell(&rode[K, V]{key: p.keys[slot], outcome: o, failure: f})
+}
+
+// emptied notes that there is nothing to load for a slot: its key has been removed.
+func (p *pass[K, V]) emptied(t *tally[K, V], slot uint32) {
+	t.filled++
+	if p.claims[slot].Swap(claimDone) == claimWanted {
+		p.run.tell(&rode[K, V]{key: p.keys[slot], nothing: true})
+	}
 }
 
 // addUp counts in what a worker has done. The last to do so says that all is done.
@@ -388,7 +400,8 @@ func (p *pass[K, V]) replace(lost *worker[K, V]) {
 	p.mu.Unlock()
 	p.strike(lost)
 	w := p.newWorker()
-	w.place.Store(placeSeated)
+	w.place.Store(placeWaiting)
+	w.seat()
 	go w.work()
 }
 

@@ -87,6 +87,9 @@ const minPrune = 1024
 // prune forgets the writes that are older than every load under way.
 func (r *run[K, V]) prune() {
 	oldest := r.now
+	if r.pass != nil && r.pass.reading {
+		oldest = r.pass.at
+	}
 	for _, f := range r.flights {
 		if f.launched {
 			oldest = min(oldest, f.at)
