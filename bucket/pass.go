@@ -36,7 +36,7 @@ type pass[K comparable, V any] struct {
 	workers int            // that have a slot, or wait for one
 
 	// Fixed when it is mapped.
-	*index[K]
+	index[K]
 	old    *table[K, V]     // what it began with
 	before int              // entries of that
 	next   *table[K, V]     // what is to be published

@@ -17,7 +17,7 @@ import (
 // costs, and tables with the same keys share it. A record is replaced in its slot. A key that
 // was removed stays in the index until there is a new one.
 type table[K comparable, V any] struct {
-	*index[K]
+	index[K]
 	slots []atomic.Pointer[record[V]] // by the index; nil if the key has been removed
 	extra *xsync.Map[K, *record[V]]
 
@@ -40,7 +40,7 @@ type index[K comparable] struct {
 
 func newTable[K comparable, V any](bypass bool, hits *xsync.Counter) *table[K, V] {
 	return &table[K, V]{
-		index:  &index[K]{},
+		index:  index[K]{},
 		extra:  xsync.NewMap[K, *record[V]](),
 		bypass: bypass,
 		hits:   hits,
@@ -116,13 +116,13 @@ func (r *record[V]) weight() (entries, failing int64) {
 
 // tableMaker makes a table of many entries at once. It belongs to one goroutine.
 type tableMaker[K comparable, V any] struct {
-	*index[K] // on its own, because it outlives the slots
-	slots     []atomic.Pointer[record[V]]
+	index[K]
+	slots []atomic.Pointer[record[V]]
 }
 
 func newTableMaker[K comparable, V any](entries int) *tableMaker[K, V] {
 	return &tableMaker[K, V]{
-		index: &index[K]{slotOf: make(map[K]uint32, entries), keys: make([]K, 0, entries)},
+		index: index[K]{slotOf: make(map[K]uint32, entries), keys: make([]K, 0, entries)},
 		slots: make([]atomic.Pointer[record[V]], 0, entries),
 	}
 }
