@@ -32,7 +32,7 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 	case *protoactor.Started:
 		a.started(ctx)
 
-	case *ask[K, V], Fetch, Get, Set, Delete, Refresh, Keys:
+	case *ask[K, V], *askMany[K, V], Fetch, Get, Set, Delete, Refresh, Keys:
 		a.run.request(msg, ctx.Sender())
 	case Inspect:
 		a.inspect(ctx)
@@ -55,6 +55,9 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 		a.run.shift(msg)
 	case *rode[K, V]:
 		a.run.rode(msg)
+	case windowOver:
+		a.run.closeWindow()
+		a.run.launch()
 	case *keysMapped[K, V]:
 		a.run.mapped(msg.pass)
 	case *passed[K, V]:
@@ -166,6 +169,11 @@ func (b *Bucket[K, V]) answerFor(msg any, err error) any {
 	case *ask[K, V]:
 		msg.reply(answer[V]{err: err})
 		return nil
+	case *askMany[K, V]:
+		for _, a := range msg.asks {
+			a.reply(answer[V]{err: err})
+		}
+		return nil
 	case protoactor.AutoRespond:
 		return nil
 	default:
@@ -190,6 +198,8 @@ func (r *run[K, V]) recoverNote(msg any, crash error) {
 		r.mapped(msg.pass)
 	case *passed[K, V]:
 		r.passed(msg.pass)
+	case windowOver:
+		r.closeWindow() // the next incarnation launches
 	case *opened:
 		r.startAgain(msg.step)
 	case *seeded[K, V]:

@@ -12,6 +12,7 @@ type ask[K comparable, V any] struct {
 	key     K
 	value   V // of a set
 	noSave  bool
+	many    bool // of a FetchMany
 	terms   fetchTerms
 	private bool // answered Missing instead of Failed: a Get
 
@@ -25,6 +26,10 @@ type ask[K comparable, V any] struct {
 	crowd    *crowd[K, V] // where it waits, at this place
 	place    int
 }
+
+// askMany is the asks of one FetchMany, so that they are served together. Each is answered by
+// itself.
+type askMany[K comparable, V any] struct{ asks []*ask[K, V] }
 
 type op uint8
 

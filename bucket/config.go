@@ -52,6 +52,7 @@ type Config struct {
 	RefreshConcurrency int
 	RefreshRate        float64
 	BatchSize          int
+	BatchWindow        time.Duration
 	Gate               []Rule                   `json:"-"`
 	Logger             logrus.FieldLogger       `json:"-"`
 	OptionsFunc        func() ([]Option, error) `json:"-"`
@@ -115,6 +116,7 @@ func (c *Config) check() error {
 	atLeastZero("RefreshEvery", c.RefreshEvery)
 	atLeastZero("LoadTimeout", c.LoadTimeout)
 	atLeastZero("InitTimeout", c.InitTimeout)
+	atLeastZero("BatchWindow", c.BatchWindow)
 	atLeastOne("MaxConcurrentLoads", c.MaxConcurrentLoads)
 	atLeastOne("RefreshConcurrency", c.RefreshConcurrency)
 	atLeastOne("BatchSize", c.BatchSize)

@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/dataworker-go/dataworker/loader"
@@ -36,64 +35,77 @@ type flight[K comparable, V any] struct {
 	next      crowd[K, V]
 	nextAgain bool
 
+	together bool // it may travel with others, in one call of the loader
+	waiting  bool // in the window, for company
+
 	launched bool
-	started  time.Time // zero until launched
-	at       uint64    // run.now at that moment
-	riding   bool      // on the load of a full refresh, without a slot
+	call     *call  // since it was launched, unless it rides
+	own      call   // that, if it travels alone
+	at       uint64 // run.now when it was launched
+	riding   bool   // on the load of a full refresh, without a slot
 	stale    bool
 	landed   bool
 	dropped  bool // nobody wants it any more
-
-	fate atomic.Int32 // of the call of the loader
 }
-
-const (
-	fateRunning int32 = iota
-	fateReturned
-	fateAbandoned
-)
 
 func (r *run[K, V]) newFlight(key K, again bool) *flight[K, V] {
 	f := &flight[K, V]{run: r, key: key, again: again}
 	r.flights[key] = f
-	r.queue.push(f)
 	return f
 }
 
 // join lets a wait for a load of its key.
 func (r *run[K, V]) join(a *ask[K, V], again bool) {
 	f := r.flights[a.key]
-	if r.crowded(f == nil) {
+	if r.crowded(a, f == nil) {
 		r.counters.busy.Add(1)
 		a.reply(answer[V]{err: r.bucket.errorf("%w (%d): raise MaxWaiting, or ask less", ErrBusy, r.parked)})
 		return
 	}
-	if f == nil {
-		f = r.newFlight(a.key, again)
-	} else {
+	if f != nil {
 		r.counters.coalesced.Add(1)
 	}
 
 	r.parked++
-	if f.stale {
+	switch {
+	case f == nil:
+		f = r.newFlight(a.key, again)
+		f.board(a)
+		r.place(f)
+	case f.stale:
 		f.next.join(a)
 		f.nextAgain = f.nextAgain || again
-	} else {
-		f.waiters.join(a)
-		f.save = f.save || !a.noSave
+	default:
+		f.board(a)
 		f.again = f.again || again && !f.launched
+		if f.again && f.waiting { // a reload has no company to wait for
+			r.window.drop(f)
+			r.queue.push(f)
+		}
 	}
 	r.launch()
 }
 
+// board lets a wait for what the flight brings.
+func (f *flight[K, V]) board(a *ask[K, V]) {
+	f.waiters.join(a)
+	f.save = f.save || !a.noSave
+	f.together = f.together || f.run.mayTravel(a)
+}
+
 // crowded says whether one more caller would be one too many. Those whose load has a
 // slot are being served; a caller who can have one does not wait either.
-func (r *run[K, V]) crowded(alone bool) bool {
+func (r *run[K, V]) crowded(a *ask[K, V], alone bool) bool {
 	config := r.config.Load()
-	if alone && r.flying < config.MaxConcurrentLoads && r.queue.size() == 0 {
+	room := config.MaxConcurrentLoads - r.flying
+	if r.mayTravel(a) {
+		room *= config.BatchSize
+	}
+	queued := r.queue.size() - r.dropped + len(r.window.flights)
+	if alone && queued < room {
 		return false
 	}
-	return r.parked-r.flying >= config.MaxWaiting
+	return r.parked-r.aloft-max(0, min(queued, room)) >= config.MaxWaiting
 }
 
 // forget lets a caller go who has stopped waiting. A load that nobody else wants
@@ -123,6 +135,10 @@ func (r *run[K, V]) dropIdle(f *flight[K, V]) {
 	if !f.launched && f.waiters.size()+f.next.size() == 0 {
 		f.dropped = true
 		delete(r.flights, f.key)
+		if f.waiting {
+			r.window.drop(f)
+			return
+		}
 		if r.dropped++; 2*r.dropped > r.queue.size() {
 			r.queue.keep(func(f *flight[K, V]) bool { return !f.dropped })
 			r.dropped = 0
@@ -132,7 +148,7 @@ func (r *run[K, V]) dropIdle(f *flight[K, V]) {
 
 // launch gives free slots to the flights that have waited longest.
 func (r *run[K, V]) launch() {
-	if r.keeper != nil && r.keeper.closing {
+	if r.gathering || r.keeper != nil && r.keeper.closing {
 		return
 	}
 	config := r.config.Load()
@@ -148,6 +164,8 @@ func (r *run[K, V]) launch() {
 			r.dropped--
 		case !r.pass.claim(f.key):
 			r.ride(f)
+		case f.together && !f.again:
+			r.beginMany(r.company(f, config.BatchSize), config.LoadTimeout)
 		default:
 			r.begin(f, config.LoadTimeout)
 		}
@@ -160,7 +178,7 @@ func (r *run[K, V]) launch() {
 func (r *run[K, V]) ride(f *flight[K, V]) {
 	r.now++
 	// The load may have begun at any time since the refresh did.
-	f.launched, f.riding, f.started, f.at = true, true, time.Now(), r.pass.at
+	f.launched, f.riding, f.at = true, true, r.pass.at
 	if _, f.stale = r.pass.written[f.key]; !f.stale {
 		return
 	}
@@ -171,10 +189,7 @@ func (r *run[K, V]) ride(f *flight[K, V]) {
 }
 
 func (r *run[K, V]) begin(f *flight[K, V], timeout time.Duration) {
-	r.flying++
-	r.counters.loads.Add(1)
-	r.now++
-	f.launched, f.started, f.at = true, time.Now(), r.now
+	r.take(&f.own, f)
 	// The load gets copies: f itself belongs to the actor's turn.
 	key, again := f.key, f.again
 	var held *record[V]
@@ -183,7 +198,7 @@ func (r *run[K, V]) begin(f *flight[K, V], timeout time.Duration) {
 	}
 	loader.Go(r.ctx, timeout,
 		func(ctx context.Context) (outcome[K, V], error) {
-			defer r.returned(f)
+			defer r.returned(&f.own)
 			return r.bucket.load(ctx, key, again, held)
 		},
 		func(o outcome[K, V], err error) { r.tell(&loaded[K, V]{f, o, classify(err)}) })
@@ -220,10 +235,14 @@ func (r *run[K, V]) vacate(f *flight[K, V]) {
 	if f.riding {
 		return
 	}
+	r.aloft--
+	if f.call.aboard--; f.call.aboard > 0 {
+		return
+	}
 	r.flying--
-	r.giveUp(f)
+	r.giveUp(f.call)
 	r.counters.landings.Add(1)
-	r.counters.loadTime.Add(int64(time.Since(f.started)))
+	r.counters.loadTime.Add(int64(time.Since(f.call.started)))
 }
 
 func (r *run[K, V]) freeKey(f *flight[K, V]) {
@@ -236,20 +255,6 @@ func (r *run[K, V]) freeKey(f *flight[K, V]) {
 	}
 }
 
-// giveUp counts a load that has not returned by now.
-func (r *run[K, V]) giveUp(f *flight[K, V]) {
-	if f.fate.CompareAndSwap(fateRunning, fateAbandoned) {
-		r.counters.abandoned.Add(1)
-	}
-}
-
-// returned is called by the load's own goroutine.
-func (r *run[K, V]) returned(f *flight[K, V]) {
-	if f.fate.Swap(fateReturned) == fateAbandoned {
-		r.counters.abandoned.Add(-1)
-	}
-}
-
 // takeOff starts the flight of those who asked after f had gone stale.
 func (r *run[K, V]) takeOff(f *flight[K, V]) {
 	if f.next.size() == 0 {
@@ -257,8 +262,8 @@ func (r *run[K, V]) takeOff(f *flight[K, V]) {
 	}
 	next := r.newFlight(f.key, f.nextAgain)
 	for _, a := range f.next.asks {
-		next.waiters.join(a)
-		next.save = next.save || !a.noSave
+		next.board(a)
 	}
 	f.next.asks = nil
+	r.place(next)
 }

@@ -80,15 +80,14 @@ func (b *Bucket[K, V]) Get(ctx context.Context, key K) (V, bool) {
 }
 
 // FetchMany fetches several keys at once. What is held is all of one generation; what is missing
-// is loaded. The map holds what was had, and the error joins what [Bucket.Fetch] would have said of the others; it is nil if there are
-// none. It blocks until the last load is over or ctx ends, and is fastest for keys
-// that are held.
+// is loaded, in batches if there is a [loader.BatchLoader]. The map holds what was had, and the
+// error joins what [Bucket.Fetch] would have said of the others; it is nil if there are none. It
+// blocks until the last load is over or ctx ends.
 func (b *Bucket[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error) {
 	found := make(map[K]V, len(keys))
 	var errs []error
-	var misses []*ask[K, V]
+	misses := &askMany[K, V]{}
 	asked := make(map[K]bool)
-	var ended error     // ctx's, which is said once and not for each key
 	t := b.table.Load() // what is held is of one generation
 	for _, key := range keys {
 		if !b.keys.hashable(key) {
@@ -103,18 +102,23 @@ func (b *Bucket[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 			continue
 		}
 		asked[key] = true
-		a := newAsk[K, V](opFetch, key)
-		switch err := b.post(ctx, a); {
-		case err == nil:
-			misses = append(misses, a)
-		case ctx != nil && err == ctx.Err(): //nolint:errorlint // the very error
-			ended = err
-		default:
-			errs = append(errs, err)
+		if err := b.keys.check(key); err != nil {
+			errs = append(errs, b.errorf("%w", err))
+			continue
 		}
+		a := newAsk[K, V](opFetch, key)
+		a.many = true
+		misses.asks = append(misses.asks, a)
+	}
+	if len(misses.asks) == 0 {
+		return found, errors.Join(errs...)
 	}
 
-	for _, a := range misses {
+	if err := b.postMany(ctx, misses); err != nil {
+		return found, errors.Join(append(errs, err)...)
+	}
+	var ended error // ctx's, which is said once and not for each key
+	for _, a := range misses.asks {
 		got, err := a.run.await(ctx, a)
 		switch {
 		case err == nil:
@@ -299,6 +303,21 @@ func (b *Bucket[K, V]) post(ctx context.Context, a *ask[K, V]) error {
 		return b.errNeverStarted()
 	}
 	return a.run.post(a)
+}
+
+// postMany puts asks, whose keys are right, into the actor's mailbox.
+func (b *Bucket[K, V]) postMany(ctx context.Context, many *askMany[K, V]) error {
+	if ctx != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r := b.run.Load()
+	if r == nil {
+		return b.errNeverStarted()
+	}
+	for _, a := range many.asks {
+		a.run = r
+	}
+	return r.post(many)
 }
 
 // await waits for the answer to an ask that was posted. A nil ctx never ends.

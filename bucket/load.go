@@ -91,12 +91,15 @@ func (b *Bucket[K, V]) load(ctx context.Context, key K, again bool, held *record
 	case errors.Is(err, loader.ErrUnchanged) && held != nil:
 		o.verdict, o.value = unchanged, held.value
 	case errors.Is(err, loader.ErrUnchanged):
-		return o, fmt.Errorf("%w, but the bucket does not hold the key", err)
+		return o, errNotHeld(err)
 	default:
 		return o, err
 	}
 	return o, nil
 }
+
+// errNotHeld is for a source that says that a value has not changed which was never loaded.
+func errNotHeld(err error) error { return fmt.Errorf("%w, but the bucket does not hold the key", err) }
 
 // filterRelated drops the pairs that the filter refuses.
 func filterRelated[K comparable, V any](ctx context.Context, filter loader.RefreshFilter[K, V], related map[K]V) map[K]V {

@@ -4,19 +4,26 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/dataworker-go/dataworker/loader"
 )
 
-// manyLoader loads many keys in one go: a [loader.BatchLoader], or a look into what a
-// [loader.AllLoader] gave.
-type manyLoader[K comparable, V any] func(ctx context.Context, keys []K) (map[K]V, error)
-
 // brought is what a load of many keys brought of one of them.
-type brought[K comparable, V any] struct {
-	outcome outcome[K, V]
+type brought[V any] struct {
+	value   V
+	verdict verdict
+	same    bool // as outcome.same
 	failure *failure
+}
+
+// manyTerms say how the answer to a load of many keys is taken.
+type manyTerms[K comparable, V any] struct {
+	keys  []K
+	held  []*record[V] // of keys that are loaded again; nil if they are missing
+	again bool         // the filter is asked
+	into  []brought[V] // for the answers; has their length
 }
 
 // loadMany loads the slots that the worker has taken, in one go.
@@ -24,8 +31,9 @@ func (w *worker[K, V]) loadMany() bool {
 	p := w.pass
 	from, to := w.at, w.to
 	w.at = to // one behind the last is lost with the worker, if it is
-	slots, held := w.slots[:0:0], make([]*record[V], 0, to-from)
-	keys := make([]K, 0, to-from)
+	terms := &w.many
+	terms.again = true
+	slots, held, keys := w.slots[:0], terms.held[:0], terms.keys[:0]
 	for slot := from; slot < to; slot++ {
 		if !p.claimSlot(slot) {
 			continue
@@ -37,77 +45,118 @@ func (w *worker[K, V]) loadMany() bool {
 		}
 		slots, held, keys = append(slots, slot), append(held, record), append(keys, p.keys[slot])
 	}
+	w.slots, terms.held, terms.keys = slots, held, keys
 	if len(slots) == 0 {
 		return true
 	}
-	w.slots = slots
+	terms.into = slices.Grow(terms.into[:0], len(slots))[:len(slots)]
 	ctx := w.begin()
-	answers, found := w.guardedMany(ctx, keys, held)
+	found := w.guardedMany(ctx, terms)
 	if !w.end() {
 		return false
 	}
 	w.tally.found += found
 	for i, slot := range slots {
+		answer := &terms.into[i]
+		o := outcome[K, V]{value: answer.value, verdict: answer.verdict, same: answer.same}
 		if _, still := p.held(slot); still || held[i] == nil {
-			p.settle(&w.tally, slot, held[i], answers[i].outcome, answers[i].failure)
+			p.settle(&w.tally, slot, held[i], o, answer.failure)
 		}
-		p.filled(&w.tally, slot, answers[i].outcome, answers[i].failure)
+		p.filled(&w.tally, slot, o, answer.failure)
 	}
+	clear(terms.into)
+	clear(held)
 	return true
 }
 
 // guardedMany is a load of many keys that survives what it does, but for runtime.Goexit: then
 // all of them have failed.
-func (w *worker[K, V]) guardedMany(ctx context.Context, keys []K, held []*record[V]) (answers []brought[K, V], found int) {
+func (w *worker[K, V]) guardedMany(ctx context.Context, terms *manyTerms[K, V]) (found int) {
 	defer func() {
 		if p := recover(); p != nil {
 			f := &failure{&loader.PanicError{Value: p, Stack: debug.Stack()}, panicked}
-			answers = make([]brought[K, V], len(keys))
-			for i := range answers {
-				answers[i].failure = f
+			for i := range terms.into {
+				terms.into[i] = brought[V]{failure: f}
 			}
 		}
 	}()
-	asked := keys
-	if w.pass.all == nil { // a loader may keep what it is given, or change it
-		asked = append([]K(nil), keys...)
+	if all := w.pass.all; all != nil {
+		return w.pass.run.bucket.takeMany(ctx, terms, all, nil)
 	}
-	values, err := w.pass.many(ctx, asked)
+	return w.pass.run.bucket.loadMany(ctx, terms)
+}
+
+// loadMissing loads keys that are missing, in one go.
+func (b *Bucket[K, V]) loadMissing(ctx context.Context, keys []K) []brought[V] {
+	terms := &manyTerms[K, V]{keys: keys, into: make([]brought[V], len(keys))}
+	b.loadMany(ctx, terms)
+	return terms.into
+}
+
+func (b *Bucket[K, V]) loadMany(ctx context.Context, terms *manyTerms[K, V]) (found int) {
+	asked := slices.Clone(terms.keys) // a loader may keep what it is given, or change it
+	values, err := b.companions.BatchLoader.LoadBatch(ctx, asked)
 	if err != nil {
 		err = loader.LateError(ctx, err)
-	} else {
-		err = loader.ErrNotFound // of what is absent
 	}
-	answers = make([]brought[K, V], len(keys))
-	for i, key := range keys {
+	return b.takeMany(ctx, terms, values, err)
+}
+
+// takeMany says what a load of many keys says of each of them. What is absent has failed with
+// err; if there is none, it was not found.
+func (b *Bucket[K, V]) takeMany(ctx context.Context, terms *manyTerms[K, V], values map[K]V, err error) (found int) {
+	if err == nil {
+		err = loader.ErrNotFound
+	}
+	none := absenceFor[V](err)
+	filter := b.companions.RefreshFilter
+	for i, key := range terms.keys {
 		value, ok := values[key]
 		if ok {
 			found++
 		}
-		answers[i] = w.answerOf(ctx, key, held[i], value, ok, err)
+		var held *record[V]
+		if terms.held != nil {
+			held = terms.held[i]
+		}
+		var failed error
+		switch {
+		case terms.again && filter != nil:
+			if !ok {
+				failed = err
+			}
+			if value, failed = filter.FilterRefresh(ctx, key, value, failed); failed != nil {
+				terms.into[i] = absenceFor[V](failed).of(held)
+				continue
+			}
+		case !ok:
+			terms.into[i] = none.of(held)
+			continue
+		}
+		terms.into[i] = brought[V]{value: value, same: held != nil && b.equal(held.value, value)}
 	}
-	return answers, found
+	return found
 }
 
-// answerOf is what a load of many keys says of one of them: that value, or that error.
-func (w *worker[K, V]) answerOf(ctx context.Context, key K, held *record[V], value V, ok bool, absent error) (b brought[K, V]) {
-	var err error
-	if !ok {
-		err = absent
-	}
-	bucket := w.pass.run.bucket
-	if filter := bucket.companions.RefreshFilter; filter != nil {
-		value, err = filter.FilterRefresh(ctx, key, value, err)
-	}
+// absence is what an error says of a key that a load of many keys did not bring.
+type absence[V any] struct {
+	unchanged bool
+	failure   *failure
+}
+
+func absenceFor[V any](err error) absence[V] {
+	return absence[V]{errors.Is(err, loader.ErrUnchanged), classify(err)}
+}
+
+func (a absence[V]) of(held *record[V]) brought[V] {
 	switch {
-	case err == nil:
-		b.outcome = outcome[K, V]{value: value, same: held != nil && bucket.equal(held.value, value)}
-	case errors.Is(err, loader.ErrUnchanged) && held != nil:
-		b.outcome = outcome[K, V]{verdict: unchanged, value: held.value}
+	case a.unchanged && held != nil:
+		return brought[V]{verdict: unchanged, value: held.value}
+	case a.unchanged:
+		return brought[V]{failure: classify(errNotHeld(a.failure.err))}
 	default:
-		b.failure = classify(err)
+		return brought[V]{failure: a.failure}
 	}
-	return b
 }
 
 // loadAll loads everything in one go, and then has workers compare it with what is held. It
@@ -129,7 +178,7 @@ func (w *worker[K, V]) loadAll() bool {
 		return true
 	}
 	p.whole, p.all = false, all
-	p.many = func(context.Context, []K) (map[K]V, error) { return all, nil }
+	p.many = true
 	p.run.tell(&keysMapped[K, V]{p}) // for more workers
 	w.tally.filled++
 	return true

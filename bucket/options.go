@@ -136,6 +136,12 @@ func RefreshRate(perSecond float64) Option { return func(c *Config) { c.RefreshR
 // default is [DefaultBatchSize].
 func BatchSize(n int) Option { return func(c *Config) { c.BatchSize = n } }
 
+// BatchWindow has a miss wait so long for others, to be loaded together by a
+// [loader.BatchLoader] as those of a [Bucket.FetchMany] are. A full batch does not wait, nor does
+// a miss that a FetchMany can take along. Zero, the default, has each miss loaded by itself, at
+// once; so does a [loader.RelatedLoader].
+func BatchWindow(pause time.Duration) Option { return func(c *Config) { c.BatchWindow = pause } }
+
 // Logger sets where the bucket logs; the default is logrus' standard logger. Its hooks run
 // in the actor's turn: they must not block, nor wait for the bucket. A panic of theirs is
 // caught.

@@ -37,17 +37,17 @@ type pass[K comparable, V any] struct {
 
 	// Fixed when it is mapped.
 	index[K]
-	old    *table[K, V]     // what it began with
-	before int              // entries of that
-	next   *table[K, V]     // what is to be published
-	shared bool             // they have the same index
-	claims []atomic.Uint32  // of the slots
-	left   atomic.Int64     // slots to be filled
-	cursor atomic.Int64     // of the slots that no worker has come to
-	limit  *rate.Limiter    // nil without a RefreshRate
-	many   manyLoader[K, V] // nil if keys are loaded one by one
-	whole  bool             // the source is to give everything in one go
-	all    map[K]V          // what it gave
+	old    *table[K, V]    // what it began with
+	before int             // entries of that
+	next   *table[K, V]    // what is to be published
+	shared bool            // they have the same index
+	claims []atomic.Uint32 // of the slots
+	left   atomic.Int64    // slots to be filled
+	cursor atomic.Int64    // of the slots that no worker has come to
+	limit  *rate.Limiter   // nil without a RefreshRate
+	many   bool            // keys are loaded in batches, or looked up in all
+	whole  bool            // the source is to give everything in one go
+	all    map[K]V         // what it gave
 
 	mu      sync.Mutex // guards what follows
 	report  Report
@@ -130,7 +130,7 @@ func (p *pass[K, V]) mapKeys() {
 		p.whole = true
 		p.left.Add(1)
 	case companions.BatchLoader != nil:
-		p.many = companions.BatchLoader.LoadBatch
+		p.many = true
 	}
 }
 
@@ -169,7 +169,7 @@ func (r *run[K, V]) mapped(p *pass[K, V]) {
 // staff gives a pass all the workers that it can use.
 func (r *run[K, V]) staff(p *pass[K, V]) {
 	loads := len(p.claims)
-	if p.many != nil {
+	if p.many {
 		loads = (loads + p.config.BatchSize - 1) / p.config.BatchSize
 	}
 	for p.workers < min(p.config.RefreshConcurrency, loads) {

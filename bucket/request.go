@@ -9,6 +9,10 @@ import (
 
 // request serves a question, or holds it until the bucket is ready.
 func (r *run[K, V]) request(msg any, sender *protoactor.PID) {
+	if many, ok := msg.(*askMany[K, V]); ok {
+		r.requestMany(many)
+		return
+	}
 	if r.phase() == phaseStarting {
 		r.hold(heldRequest{msg, sender})
 		return
@@ -34,6 +38,27 @@ func (r *run[K, V]) request(msg any, sender *protoactor.PID) {
 		r.serve(&ask[K, V]{op: opRefresh, sender: sender, run: r})
 	case Keys:
 		r.send(sender, r.keyList())
+	}
+}
+
+// requestMany serves the misses of a FetchMany in one go, so that they can be loaded in one go.
+func (r *run[K, V]) requestMany(many *askMany[K, V]) {
+	r.gather(func() {
+		for _, a := range many.asks {
+			r.request(a, nil)
+		}
+	})
+}
+
+// gather serves several requests before it launches what they miss.
+func (r *run[K, V]) gather(serve func()) {
+	func() {
+		r.gathering = true
+		defer func() { r.gathering = false }()
+		serve()
+	}()
+	if r.phase() == phaseReady {
+		r.launch()
 	}
 }
 
@@ -66,11 +91,13 @@ func (r *run[K, V]) release() {
 // serveHeld serves what came before the bucket was ready, one at a time, so that a
 // crash in between loses none.
 func (r *run[K, V]) serveHeld() {
-	for len(r.held) > 0 {
-		request := r.held[0]
-		r.held = r.held[1:]
-		r.request(request.msg, request.sender)
-	}
+	r.gather(func() {
+		for len(r.held) > 0 {
+			request := r.held[0]
+			r.held = r.held[1:]
+			r.request(request.msg, request.sender)
+		}
+	})
 	r.held = nil
 }
 

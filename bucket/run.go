@@ -60,12 +60,15 @@ type run[K comparable, V any] struct {
 	planted   bool          // the seed of a bucket with a file is in the table
 	reseeded  bool          // in place of what the file held, which was too old
 	spawnedAt time.Time     // for the log
+	gathering bool          // more misses are to come before the next is launched
 	held      []heldRequest // what came before the bucket was ready
 	heldGone  int           // those of them who have left
 
 	flights map[K]*flight[K, V]
 	queue   queue[*flight[K, V]] // waiting for a slot
+	window  window[K, V]         // misses that wait for company
 	flying  int                  // slots in use, those of a refresh included
+	aloft   int                  // flights that have a slot, or a part of one
 	parked  int                  // callers in a flight's crowds
 	dropped int                  // flights in the queue that nobody wants any more
 	now     uint64               // counts writes and the beginnings of loads
@@ -153,14 +156,14 @@ func (r *run[K, V]) send(to *protoactor.PID, msg any) {
 	r.system.Root.Send(to, msg)
 }
 
-// post puts a typed question into the mailbox. Past the look into the registry the
-// mailbox answers, whatever happens to the actor.
-func (r *run[K, V]) post(a *ask[K, V]) error {
+// post puts a typed question, or several, into the mailbox. Past the look into the registry
+// the mailbox answers, whatever happens to the actor.
+func (r *run[K, V]) post(question any) error {
 	process, alive := r.system.ProcessRegistry.Get(r.self)
 	if !alive || r.phase() == phaseOver {
 		return r.bucket.errorf("%w", r.why())
 	}
-	process.SendUserMessage(r.self, a)
+	process.SendUserMessage(r.self, question)
 	return nil
 }
 
@@ -202,6 +205,7 @@ func (r *run[K, V]) end(reason error) {
 		}
 		r.cancel(reason)
 		r.respawns.Stop()
+		r.closeWindow()
 	}
 	r.dismissAll(r.bucket.errorf("%w", r.why()))
 }
@@ -217,7 +221,7 @@ func (r *run[K, V]) dismissAll(err error) {
 	}
 	for _, f := range r.flights {
 		if f.launched && !f.landed && !f.riding {
-			r.giveUp(f) // it has been cancelled; one that returns is counted out
+			r.giveUp(f.call) // it has been cancelled; one that returns is counted out
 		}
 		r.dismiss(&f.waiters, answer[V]{err: err})
 		r.dismiss(&f.next, answer[V]{err: err})

@@ -30,7 +30,8 @@ type worker[K comparable, V any] struct {
 	all   bool         // it is to fill all
 	ended *deadline
 
-	at, to uint32 // where it is in the slots that it has taken
+	at, to uint32          // where it is in the slots that it has taken
+	many   manyTerms[K, V] // of its last load of many keys, for the next
 }
 
 const (
@@ -124,11 +125,11 @@ func (w *worker[K, V]) step(slot uint32) bool {
 	switch {
 	case p.ctx.Err() != nil || !w.yield():
 		return false
-	case p.many == nil && p.claims[slot].Load() == claimDone:
+	case !p.many && p.claims[slot].Load() == claimDone:
 		return true
 	case p.all == nil && !w.pace(): // to look into that is no load
 		return false
-	case p.many != nil:
+	case p.many:
 		return w.loadMany()
 	case !p.claimSlot(slot):
 		return true
@@ -321,7 +322,7 @@ func (p *pass[K, V]) take() (from, to uint32) {
 	}
 	const most = 64 // the cursor is shared, and not to be fought for
 	n := max(1, min(most, rest/int64(8*p.config.RefreshConcurrency)))
-	if p.many != nil {
+	if p.many {
 		n = int64(p.config.BatchSize)
 	}
 	end := p.cursor.Add(n)

@@ -42,13 +42,14 @@ type RelatedLoader[K comparable, V any] interface {
 	LoadRelated(ctx context.Context, key K) (V, map[K]V, error)
 }
 
-// BatchLoader loads many keys in one go, for full refreshes. Where it is present, and no
-// [AllLoader], it is called instead of Load and Reload.
+// BatchLoader loads many keys in one go. Full refreshes call it instead of Load and Reload, unless
+// there is an [AllLoader]; a FetchMany calls it for keys that the bucket does not hold, and so do
+// misses that wait for company.
 //
 // A key that is absent from the map was not found. With an error, what the map holds counts all
-// the same, and the others have failed; with [ErrUnchanged], they keep their values. Keys that
-// were not asked for are ignored. It is called by many goroutines, for different keys. The slice
-// is its own; the map must not be changed after it has returned.
+// the same, and the others have failed; with [ErrUnchanged], those keep their values that are held.
+// Keys that were not asked for are ignored. It is called by many goroutines, for different keys.
+// The slice is its own; the map must not be changed after it has returned.
 type BatchLoader[K comparable, V any] interface {
 	LoadBatch(ctx context.Context, keys []K) (map[K]V, error)
 }
