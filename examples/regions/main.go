@@ -36,6 +36,7 @@ type settings struct {
 	refresh time.Duration // between two full refreshes
 	serve   bool          // stay at work after the tour
 	every   time.Duration // between two lines of statistics, at work
+	far     time.Duration // how far away a query of the refresh from far goes; 0 for no such refresh
 }
 
 // quickest is the least pause between refreshes: the tour counts every query, so
@@ -50,6 +51,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.DurationVar(&s.refresh, "refresh", time.Minute, "`pause` between two full refreshes; 0 for none")
 	flags.BoolVar(&s.serve, "serve", false, "stay at work after the tour, until interrupted")
 	flags.DurationVar(&s.every, "every", 5*time.Second, "with -serve, `pause` between two lines of statistics")
+	flags.DurationVar(&s.far, "far", 0, "show a full refresh of the world whose every query takes this `time`, with a progress bar; 0 for none")
 
 	err := flags.Parse(args)
 	switch {
@@ -69,6 +71,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	case s.every <= 0:
 		fmt.Fprintf(stderr, "-every must be more than nothing, not %v\n", s.every)
 		return s, errUsage
+	case s.far < 0:
+		fmt.Fprintf(stderr, "-far must be a time, or 0 for none, not %v\n", s.far)
+		return s, errUsage
 	}
 	return s, nil
 }
@@ -79,5 +84,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return newTour(s, newScreen(stdout)).run(ctx)
+	return newTour(s, newScreen(stdout), stderr).run(ctx)
 }

@@ -77,15 +77,26 @@ func TestTour_serves_until_it_is_interrupted(t *testing.T) {
 	assertInOrder(t, out.String(), "11 At work", "ready", "held", "interrupted", "12 A clean stop", "after the stop")
 }
 
+func TestTour_shows_how_far_a_refresh_is(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	path := filepath.Join(t.TempDir(), "regions.db")
+	err := run(t.Context(), []string{"-db", path, "-far", "1ms"}, &stdout, &stderr)
+	require.NoError(t, err, stdout.String())
+
+	assertInOrder(t, stdout.String(), "11 A full refresh", "regions in", "each of them 1ms away", "12 A clean stop", "after the stop")
+	assertInOrder(t, stderr.String(), "progress 100 %")
+	assertPlain(t, stderr.String())
+}
+
 func TestTour_stops_early_without_a_trace_when_interrupted(t *testing.T) {
-	for _, moment := range []string{"Start", "A thousand callers", "The bucket's own actor dies"} {
+	for _, moment := range []string{"Start", "A thousand callers", "The bucket's own actor dies", "A full refresh"} {
 		t.Run(moment, func(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			out := &watched{until: moment, reached: interrupt}
 
 			path := filepath.Join(t.TempDir(), "regions.db")
-			err := run(ctx, []string{"-db", path}, out, io.Discard)
+			err := run(ctx, []string{"-db", path, "-far", "1h"}, out, io.Discard)
 			require.ErrorIs(t, err, context.Canceled)
 			assert.NotContains(t, out.String(), "A clean stop")
 		})
@@ -104,6 +115,7 @@ func TestTour_says_what_is_wrong_with_the_command_line(t *testing.T) {
 		{[]string{"-db", ""}, errUsage, "-db must name"},
 		{[]string{"-every", "0s"}, errUsage, "-every must be"},
 		{[]string{"-refresh", "1s"}, errUsage, "-refresh must be"},
+		{[]string{"-far", "-1s"}, errUsage, "-far must be"},
 	}
 	for _, tt := range tests {
 		var stderr bytes.Buffer

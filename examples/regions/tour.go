@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ import (
 type tour struct {
 	settings
 	screen *screen
+	stderr io.Writer // for the progress bar, which is no part of what the tour says
 	log    logbook
 
 	goroutines int // before anything was started
@@ -31,8 +33,8 @@ type tour struct {
 	supervisor *supervisor.Supervisor
 }
 
-func newTour(s settings, screen *screen) *tour {
-	return &tour{settings: s, screen: screen}
+func newTour(s settings, screen *screen, stderr io.Writer) *tour {
+	return &tour{settings: s, screen: screen, stderr: stderr}
 }
 
 // run goes through the steps in order. Whatever happens, what was started is
@@ -58,6 +60,11 @@ func (t *tour) run(ctx context.Context) error {
 	}
 	for _, step := range steps {
 		if err := t.step(ctx, step.title, step.do); err != nil {
+			return err
+		}
+	}
+	if t.far > 0 {
+		if err := t.step(ctx, "A full refresh, from far away", t.fromFar); err != nil {
 			return err
 		}
 	}
