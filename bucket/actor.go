@@ -62,6 +62,8 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 		a.run.mapped(msg.pass)
 	case *passed[K, V]:
 		a.run.passed(msg.pass)
+	case *patrol[K, V]:
+		a.run.patrol(msg.pass)
 	case writesDue:
 		a.run.writesDue()
 	case rewritten:
@@ -191,13 +193,15 @@ func (r *run[K, V]) recoverNote(msg any, crash error) {
 	case *shift[K, V]:
 		r.shift(msg)
 	case *rode[K, V]:
-		if f := r.flights[msg.key]; f != nil && f.riding {
+		if f := r.flights[msg.key]; msg.pass == r.pass && f != nil && f.riding {
 			r.abandon(f, crash)
 		}
 	case *keysMapped[K, V]:
 		r.mapped(msg.pass)
 	case *passed[K, V]:
 		r.passed(msg.pass)
+	case *patrol[K, V]:
+		r.patrol(msg.pass)
 	case windowOver:
 		r.closeWindow() // the next incarnation launches
 	case *opened:

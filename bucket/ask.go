@@ -117,6 +117,13 @@ func (c *crowd[K, V]) pop() *ask[K, V] {
 	return a
 }
 
+// moveTo has everybody wait somewhere else.
+func (c *crowd[K, V]) moveTo(other *crowd[K, V]) {
+	for c.size() > 0 {
+		other.join(c.pop())
+	}
+}
+
 // dismiss answers everybody. Whoever was answered is out, even if the next answer is the
 // end of this turn: a subscriber that hears of a dead letter can call runtime.Goexit.
 func (c *crowd[K, V]) dismiss(got answer[V]) {

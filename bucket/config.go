@@ -25,6 +25,7 @@ const (
 	DefaultMaxConcurrentLoads = 64
 	DefaultMaxWaiting         = 100_000
 	DefaultRefreshConcurrency = 8
+	DefaultStallTimeout       = 10 * time.Minute
 	DefaultBatchSize          = 500
 )
 
@@ -51,6 +52,7 @@ type Config struct {
 	MaxWaiting         int
 	RefreshConcurrency int
 	RefreshRate        float64
+	StallTimeout       time.Duration
 	BatchSize          int
 	BatchWindow        time.Duration
 	Gate               []Rule                   `json:"-"`
@@ -71,6 +73,7 @@ func defaultConfig() Config {
 		MaxConcurrentLoads: DefaultMaxConcurrentLoads,
 		MaxWaiting:         DefaultMaxWaiting,
 		RefreshConcurrency: DefaultRefreshConcurrency,
+		StallTimeout:       DefaultStallTimeout,
 		BatchSize:          DefaultBatchSize,
 		Logger:             logrus.StandardLogger(),
 	}
@@ -116,6 +119,7 @@ func (c *Config) check() error {
 	atLeastZero("RefreshEvery", c.RefreshEvery)
 	atLeastZero("LoadTimeout", c.LoadTimeout)
 	atLeastZero("InitTimeout", c.InitTimeout)
+	atLeastZero("StallTimeout", c.StallTimeout)
 	atLeastZero("BatchWindow", c.BatchWindow)
 	atLeastOne("MaxConcurrentLoads", c.MaxConcurrentLoads)
 	atLeastOne("RefreshConcurrency", c.RefreshConcurrency)

@@ -48,7 +48,7 @@ func ExampleBucket_Refresh() {
 	// changed 1 removed 1 failed 1 <nil>
 	// 11 false 30
 	// bucket "prices": load of key "washer": connection refused
-	// degraded [1 of 2 keys keep an old value because their last refresh failed]
+	// degraded [1 of 2 keys keep an old value because their last refresh failed; for instance, 1 in a row: bucket "prices": load of key "washer": connection refused]
 }
 
 // A filter has the last word on each refreshed value before it is saved.

@@ -79,7 +79,7 @@ func (r *run[K, V]) join(a *ask[K, V], again bool) {
 		f.board(a)
 		f.again = f.again || again && !f.launched
 		if f.again && f.waiting { // a reload has no company to wait for
-			r.window.drop(f)
+			f.waiting = false
 			r.queue.push(f)
 		}
 	}
@@ -136,7 +136,7 @@ func (r *run[K, V]) dropIdle(f *flight[K, V]) {
 		f.dropped = true
 		delete(r.flights, f.key)
 		if f.waiting {
-			r.window.drop(f)
+			f.waiting = false
 			return
 		}
 		if r.dropped++; 2*r.dropped > r.queue.size() {

@@ -15,6 +15,7 @@ type tally[K comparable, V any] struct {
 	filled           int64          // slots
 	entries, failing int64          // of the records in them
 	began, ended     time.Time      // of the call
+	oldest           int64          // of the records, as table.oldest
 	found            int            // of what the source gave in one go
 	changes          []Change[K, V] // for the watchers
 }
@@ -25,6 +26,7 @@ func (p *pass[K, V]) put(t *tally[K, V], slot uint32, next *record[V]) {
 	entries, failing := next.weight()
 	t.entries += entries
 	t.failing += failing
+	t.oldest = older(t.oldest, next)
 }
 
 // settle says what a load does to the next generation. Only the worker that claimed the slot
@@ -167,6 +169,7 @@ func (p *pass[K, V]) complete() {
 	if len(p.added) < fewAdded || len(p.added) < len(p.keys)/8 {
 		for key, added := range p.added {
 			p.next.replace(key, added)
+			p.next.oldest = older(p.next.oldest, added)
 		}
 		return
 	}
@@ -247,6 +250,9 @@ func (p *pass[K, V]) stop() {
 	if p.alarm != nil {
 		p.alarm.Stop()
 	}
+	if p.watchdog.timer != nil {
+		p.watchdog.timer.Stop()
+	}
 }
 
 // endOf answers those who asked for a refresh, and begins the one that others have asked for
@@ -254,9 +260,7 @@ func (p *pass[K, V]) stop() {
 func (r *run[K, V]) endOf(p *pass[K, V]) {
 	if r.nextAskers.size() > 0 {
 		r.beginPass()
-		for r.nextAskers.size() > 0 {
-			r.pass.askers.join(r.nextAskers.pop())
-		}
+		r.nextAskers.moveTo(&r.pass.askers)
 	}
 	p.askers.dismiss(answer[V]{report: &p.report, err: p.report.Refused})
 }
@@ -289,7 +293,8 @@ func (r *run[K, V]) finish(p *pass[K, V]) {
 		report.Generation = r.table.generation
 		v.generation = report.Generation
 		v.refreshes++
-		v.refused = nil
+		v.refreshTime += report.Took
+		v.refused, v.stalled = nil, 0
 		v.last = *report
 		if answered {
 			v.initFailed = nil

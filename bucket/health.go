@@ -11,6 +11,18 @@ import (
 type Health struct {
 	State   HealthState
 	Reasons []string // why it is not Ready; for people
+
+	CompletedAt time.Time // of the last full refresh that was complete, else of the start
+	Oldest      time.Time // when the oldest entry was loaded; see [Stats]
+	Failing     []Failing // the first few keys whose last refresh failed
+}
+
+// Failing is a key that keeps an old value because its last refresh failed.
+type Failing struct {
+	Key      any
+	Err      error     // of the last attempt
+	Failures int       // attempts that failed, one after the other
+	LoadedAt time.Time // of the value
 }
 
 // HealthState sums up a bucket's health.
@@ -56,31 +68,39 @@ func (b *Bucket[K, V]) Health() Health {
 	r := b.run.Load()
 	switch {
 	case r == nil:
-		return Health{Stopped, []string{b.errNeverStarted().Error()}}
+		return Health{State: Stopped, Reasons: []string{b.errNeverStarted().Error()}}
 	case r.phase() == phaseOver:
-		return Health{Stopped, []string{b.errorf("%w", r.why()).Error()}}
+		return Health{State: Stopped, Reasons: []string{b.errorf("%w", r.why()).Error()}}
 	case r.phase() == phaseStarting:
-		return Health{Starting, []string{"the bucket has not finished its start"}}
+		return Health{State: Starting, Reasons: []string{"the bucket has not finished its start"}}
 	}
 
-	health := Health{State: Ready}
+	v := r.vitals.Load()
+	t := b.table.Load()
+	health := Health{State: Ready, CompletedAt: v.completedAt, Oldest: t.oldestTime(), Failing: b.failing(t, v)}
 	worsen := func(state HealthState, format string, args ...any) {
 		health.State = min(health.State, state)
 		health.Reasons = append(health.Reasons, fmt.Sprintf(format, args...))
 	}
-	config, v := r.config.Load(), r.vitals.Load()
+	config := r.config.Load()
 	// A refresh that takes long is no reason, as long as it ends.
 	age := time.Since(v.completedAt)
 	if config.refreshes() && (age-v.last.Took)/staleIntervals > config.RefreshEvery {
 		worsen(Stale, "no full refresh has completed for %v, and one is due every %v", age.Round(time.Second), config.RefreshEvery)
 	}
-	if t := b.table.Load(); t != nil {
-		if failing := t.failing.Load(); failing > 0 {
-			worsen(Degraded, "%d of %d keys keep an old value because their last refresh failed", failing, t.len())
+	if failing := t.countFailing(); failing > 0 {
+		example := ""
+		if len(health.Failing) > 0 {
+			first := health.Failing[0]
+			example = fmt.Sprintf("; for instance, %d in a row: %v", first.Failures, safeError{first.Err})
 		}
+		worsen(Degraded, "%d of %d keys keep an old value because their last refresh failed%s", failing, t.len(), example)
 	}
 	if v.refused != nil {
 		worsen(Degraded, "the last full refresh was refused, and the generation before it stays: %v", safeError{v.refused})
+	}
+	if v.stalled > 0 {
+		worsen(Degraded, "a full refresh stood still for %v, and was given up; %d have by now", v.stalled, v.stalls)
 	}
 	if v.initFailed != nil {
 		worsen(Degraded, "Init failed, so the bucket started without a seed: %v", safeError{v.initFailed})
@@ -97,6 +117,23 @@ func (b *Bucket[K, V]) Health() Health {
 	return health
 }
 
+// failing returns keys that are in trouble, of those that the last full refresh named.
+func (b *Bucket[K, V]) failing(t *table[K, V], v *vitals) (failing []Failing) {
+	if t == nil || t.failing.Load() == 0 {
+		return nil
+	}
+	for _, failure := range v.last.Failures {
+		key, ok := failure.Key.(K)
+		if !ok {
+			continue
+		}
+		if held, ok := t.get(key); ok && held.trouble != nil {
+			failing = append(failing, Failing{key, held.trouble.err, held.trouble.failures, time.Unix(0, held.loadedAt)})
+		}
+	}
+	return failing
+}
+
 // vitals are what the actor tells the world about itself. A value is never changed
 // once it is published.
 type vitals struct {
@@ -106,7 +143,10 @@ type vitals struct {
 	refreshes   int64
 	last        Report
 	refusals    int64
-	refused     error // why the last refresh was; nil if it was not
+	refused     error         // why the last refresh was; nil if it was not
+	refreshTime time.Duration // of all that were published
+	stalls      int64
+	stalled     time.Duration // for how long the last stood still, if none was published since
 	initFailed  error
 	dumpTrouble error         // nil while the file is well, or there is none
 	recovery    dump.Recovery // of the file, at the start

@@ -1,6 +1,10 @@
 package bucket
 
-import "github.com/dataworker-go/dataworker/dump"
+import (
+	"time"
+
+	"github.com/dataworker-go/dataworker/dump"
+)
 
 // Fetch asks for the value under Key, which is loaded if the bucket does not hold
 // it. The reply is a [Found] or a [Failed]. With NoSave a loaded value is not
@@ -54,6 +58,14 @@ type Refreshed struct {
 type RefreshRefused struct {
 	Bucket string
 	Report Report // Refused says why
+}
+
+// RefreshStalled is published when a full refresh has stood still for the [StallTimeout]. It was
+// given up, and another one has begun.
+type RefreshStalled struct {
+	Bucket      string
+	Stood       time.Duration
+	Done, Total int // keys
 }
 
 // DumpOpened is published on the actor system's event stream when a bucket with a file starts,
@@ -195,11 +207,15 @@ type (
 
 	// rode brings what a worker loaded for a flight as well.
 	rode[K comparable, V any] struct {
+		pass    *pass[K, V]
 		key     K
 		nothing bool // it loaded nothing after all
 		outcome outcome[K, V]
 		failure *failure
 	}
+
+	// patrol has a look at a refresh, to see if it gets on.
+	patrol[K comparable, V any] struct{ pass *pass[K, V] }
 
 	// passed says that a refresh has loaded everything.
 	passed[K comparable, V any] struct{ pass *pass[K, V] }
@@ -227,4 +243,5 @@ func (*keysMapped[K, V]) IgnoreDeadLetterLogging() {}
 func (*shift[K, V]) IgnoreDeadLetterLogging()      {}
 func (*rode[K, V]) IgnoreDeadLetterLogging()       {}
 func (*passed[K, V]) IgnoreDeadLetterLogging()     {}
+func (*patrol[K, V]) IgnoreDeadLetterLogging()     {}
 func (crashed) IgnoreDeadLetterLogging()           {}

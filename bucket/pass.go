@@ -27,13 +27,14 @@ type pass[K comparable, V any] struct {
 	began  time.Time
 
 	// The actor's.
-	askers  crowd[K, V]
-	watched bool           // the workers write changes down
-	reading bool           // mapped: loads may have begun
-	at      uint64         // run.now when its loads began
-	written map[K]struct{} // what the table holds for these keys wins
-	landed  map[K]struct{} // loaded before the keys were mapped
-	workers int            // that have a slot, or wait for one
+	askers   crowd[K, V]
+	watched  bool           // the workers write changes down
+	reading  bool           // mapped: loads may have begun
+	at       uint64         // run.now when its loads began
+	written  map[K]struct{} // what the table holds for these keys wins
+	landed   map[K]struct{} // loaded before the keys were mapped
+	workers  int            // that have a slot, or wait for one
+	watchdog watchdog
 
 	// Fixed when it is mapped.
 	index[K]
@@ -109,6 +110,7 @@ func (r *run[K, V]) beginPass() {
 		p.limit = rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond/100))))
 	}
 	r.pass = p
+	r.guard(p)
 	go func() {
 		p.mapKeys()
 		r.tell(&keysMapped[K, V]{p})
@@ -299,7 +301,7 @@ func (p *pass[K, V]) hasMore() bool {
 func (r *run[K, V]) rode(note *rode[K, V]) {
 	f := r.flights[note.key]
 	switch {
-	case f == nil || !f.riding || f.landed:
+	case note.pass != r.pass || f == nil || !f.riding || f.landed:
 	case note.nothing:
 		r.dismount(f)
 	default:

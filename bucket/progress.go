@@ -23,6 +23,11 @@ func (r *run[K, V]) progress() (done, total int, ok bool) {
 	if p == nil {
 		return 0, 0, false
 	}
+	done, total = p.progress()
+	return done, total, true
+}
+
+func (p *pass[K, V]) progress() (done, total int) {
 	total = len(p.claims)
-	return max(0, min(total, total-int(p.left.Load()))), total, true
+	return max(0, min(total, total-int(p.left.Load()))), total
 }

@@ -37,11 +37,21 @@ type Stats struct {
 
 	Persist PersistStats // of the file, if there is one
 
-	Generation  uint64    // of the state that readers see: 1 for the seed, one more with each full refresh
-	Refreshes   int64     // full refreshes that have ended, and were not refused
-	Refusals    int64     // of generations, by the gate
-	LastRefresh Report    // of the last of them
-	ReadyAt     time.Time // when the bucket could first be read; zero before
+	Generation  uint64        // of the state that readers see: 1 for the seed, one more with each full refresh
+	Refreshes   int64         // full refreshes that were published
+	RefreshTime time.Duration // of all of them together
+	Refusals    int64         // full refreshes that the gate refused
+	Stalls      int64         // full refreshes that stood still, and were given up
+	LastRefresh Report        // of the last that was published or refused
+	CompletedAt time.Time     // of the last full refresh that was complete, as Health has it
+	ReadyAt     time.Time     // when the bucket could first be read; zero before
+
+	// Failing counts the keys that keep an old value because their last refresh failed.
+	Failing int
+
+	// Oldest is when the oldest entry was loaded, or called unchanged, as it was at the start or
+	// after the last full refresh: it may have gone since. Zero if there was none.
+	Oldest time.Time
 }
 
 // PersistStats are about the file of a bucket. Refused and Skipped count since the start.
@@ -78,10 +88,15 @@ func (b *Bucket[K, V]) Stats() Stats {
 		Restarts:     c.restarts.Load(),
 		Generation:   v.generation,
 		Refreshes:    v.refreshes,
+		RefreshTime:  v.refreshTime,
 		Refusals:     v.refusals,
+		Stalls:       v.stalls,
 		LastRefresh:  v.last,
+		CompletedAt:  v.completedAt,
 		ReadyAt:      v.readyAt,
 	}
+	t := b.table.Load()
+	s.Failing, s.Oldest = t.countFailing(), t.oldestTime()
 	s.Persist = PersistStats{
 		Refused: c.persistFailures.Load(), Skipped: c.unwritable.Load(),
 		Recovery: v.recovery, Trouble: v.dumpTrouble,

@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/puzpuzpuz/xsync/v4"
 )
@@ -28,6 +29,7 @@ type table[K comparable, V any] struct {
 	bypass bool
 
 	generation uint64 // its number
+	oldest     int64  // when the oldest record was loaded that it was made with, as loadedAt; 0 if there was none
 
 	hits *xsync.Counter // the run's
 }
@@ -149,9 +151,35 @@ func (m *tableMaker[K, V]) table(bypass bool, hits *xsync.Counter) *table[K, V] 
 	t := newTable[K, V](bypass, hits)
 	t.index, t.slots = m.index, m.slots
 	for slot := range t.slots {
-		t.count(nil, t.slots[slot].Load())
+		made := t.slots[slot].Load()
+		t.count(nil, made)
+		t.oldest = older(t.oldest, made)
 	}
 	return t
+}
+
+// older is when the older was loaded of what was loaded at oldest, if that is not 0, and next.
+func older[V any](oldest int64, next *record[V]) int64 {
+	if next != nil && (oldest == 0 || next.loadedAt < oldest) {
+		return next.loadedAt
+	}
+	return oldest
+}
+
+// oldestTime returns when the oldest record was loaded; t may be nil.
+func (t *table[K, V]) oldestTime() time.Time {
+	if t == nil || t.oldest == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, t.oldest)
+}
+
+// countFailing returns how many records are in trouble; t may be nil.
+func (t *table[K, V]) countFailing() int {
+	if t == nil {
+		return 0
+	}
+	return int(t.failing.Load())
 }
 
 // thin makes a new index when most keys of the present one have been removed: it holds on to

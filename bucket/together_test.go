@@ -181,6 +181,27 @@ func TestFetchMany_waits_with_as_many_callers_as_are_let_in(t *testing.T) {
 	})
 }
 
+func TestFetchMany_waits_in_company_and_for_nothing_else(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		src := newSource(seedOf(3))
+		open := src.gate("key0")
+		b := bucket.New("widgets", src, quiet(), bucket.MaxWaiting(1))
+		start(t, b)
+		var wait sync.WaitGroup
+		wait.Go(func() { _, err := b.Fetch(t.Context(), "key0"); assert.NoError(t, err) })
+		synctest.Wait()
+		wait.Go(func() {
+			_, err := b.FetchMany(t.Context(), []string{"key1", "key2", "key0"})
+			assert.NoError(t, err, "the first two have slots")
+		})
+		synctest.Wait()
+		_, err := b.Fetch(t.Context(), "key0")
+		require.ErrorIs(t, err, bucket.ErrBusy)
+		open()
+		wait.Wait()
+	})
+}
+
 func TestFetchMany_batch_brings_nothing_that_was_overtaken(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		open := make(chan struct{})
@@ -224,13 +245,56 @@ func TestFetchMany_takes_what_a_refresh_is_loading(t *testing.T) {
 			require.NoError(t, b.Delete(t.Context(), key))
 		}
 		fetched := make(chan map[string]int, 1)
-		go func() { got, _ := b.FetchMany(t.Context(), append(names(2), "new")); fetched <- got }()
+		go func() { got, _ := b.FetchMany(t.Context(), []string{"key0", "new", "key1"}); fetched <- got }()
 		synctest.Wait()
 		assert.Equal(t, []int{1, 4}, s.sizes(), "only what the refresh does not load")
 		close(open)
 		require.NoError(t, <-refreshed)
 		assert.Equal(t, map[string]int{"key0": 1, "key1": 1, "new": 1}, <-fetched)
 		assert.Equal(t, 5, b.Len())
+	})
+}
+
+func TestFetchMany_batch_leaves_out_what_has_a_reason_of_its_own(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s, open := &scripted{script: ones}, make(chan struct{})
+		funcs := s.inBatches(map[string]int{"held": 0})
+		funcs.LoadFunc = func(_ context.Context, key string) (int, error) {
+			<-open
+			return 100, nil
+		}
+		b := bucket.New("widgets", funcs, quiet(), bucket.MaxConcurrentLoads(1))
+		start(t, b)
+		ask := func(f func()) *sync.WaitGroup {
+			var wait sync.WaitGroup
+			wait.Go(f)
+			synctest.Wait()
+			return &wait
+		}
+		slot := ask(func() { _, _ = b.Fetch(t.Context(), "slot") })
+		ctx, leave := context.WithCancel(t.Context())
+		var got map[string]int
+		waits := []*sync.WaitGroup{
+			ask(func() { got, _ = b.FetchMany(t.Context(), []string{"a", "b", "c", "d"}) }),
+			ask(func() { _, _ = b.RefreshKey(t.Context(), "c") }),
+			ask(func() { _, err := b.Refresh(t.Context()); assert.NoError(t, err) }),
+			ask(func() { _, err := b.FetchMany(ctx, []string{"e", "f"}); assert.Error(t, err) }),
+			ask(func() { _, err := b.FetchMany(t.Context(), []string{"f", "g"}); assert.NoError(t, err) }),
+		}
+		leave()
+		synctest.Wait()
+		close(open)
+		slot.Wait()
+		for _, wait := range waits {
+			wait.Wait()
+		}
+		assert.Equal(t, map[string]int{"a": 1, "b": 1, "c": 100, "d": 1}, got)
+		assert.Equal(t, [][]string{{"a", "b"}, {"d"}, {"f", "g"}, {"held"}}, s.batches,
+			"a reload is for Reload or Load; a refresh lets callers go first; what nobody waits for is left out")
+		synctest.Wait()
+		assert.Zero(t, b.Stats().Running)
+		_, err := b.FetchMany(t.Context(), names(3))
+		require.NoError(t, err)
 	})
 }
 
@@ -296,7 +360,9 @@ func TestBatchWindow_has_misses_travel_together(t *testing.T) {
 		assert.Equal(t, 10*time.Millisecond, time.Duration(slowest.Load()))
 
 		began = time.Now()
-		fetch("a", "b", "c", "d", "e", "f", "g").Wait()
+		third := fetch("a", "b", "c", "d", "e", "f", "g")
+		assert.Equal(t, []int{5, 6}, s.sizes())
+		third.Wait()
 		assert.Equal(t, []int{1, 5, 6}, s.sizes(), "a full batch does not wait; the next one does")
 		assert.Equal(t, 10*time.Millisecond, time.Duration(slowest.Load()))
 	})

@@ -1,9 +1,6 @@
 package bucket
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // window is where misses wait for company, so that they travel in one call of the loader.
 //
@@ -17,11 +14,6 @@ type window[K comparable, V any] struct {
 type windowOver struct{}
 
 func (windowOver) IgnoreDeadLetterLogging() {}
-
-func (w *window[K, V]) drop(f *flight[K, V]) {
-	f.waiting = false
-	w.flights = slices.DeleteFunc(w.flights, func(other *flight[K, V]) bool { return other == f })
-}
 
 // mayTravel says whether the miss of a can be loaded together with others: those of its own
 // FetchMany, or any, where there is a BatchWindow. A miss by itself is for the RelatedLoader, if
@@ -62,8 +54,10 @@ func (r *run[K, V]) closeWindow() {
 		r.window.timer = nil
 	}
 	for _, f := range r.window.flights {
-		f.waiting = false
-		r.queue.push(f)
+		if f.waiting { // or it has left
+			f.waiting = false
+			r.queue.push(f)
+		}
 	}
 	r.window.flights = nil
 }

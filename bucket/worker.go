@@ -114,10 +114,17 @@ func (w *worker[K, V]) work() {
 			if !w.step(w.at) {
 				return
 			}
+			if w.tally.ended.Sub(w.tally.began) > worthAddingUp {
+				p.addUp(w)
+			}
 		}
 		p.addUp(w)
 	}
 }
+
+// worthAddingUp is how long a load takes after which it costs nothing to count it at once, for
+// those who follow the progress. Others are counted together.
+const worthAddingUp = time.Millisecond
 
 // step fills a slot, and perhaps those behind it, and says whether the worker can go on.
 func (w *worker[K, V]) step(slot uint32) bool {
@@ -349,7 +356,7 @@ func (p *pass[K, V]) filled(t *tally[K, V], slot uint32, o outcome[K, V], f *fai
 	t.filled++
 	if p.claims[slot].Swap(claimDone) == claimWanted {
 		o.related = maps.Clone(o.related)
-		p.run.tell(&rode[K, V]{key: p.keys[slot], outcome: o, failure: f})
+		p.run.tell(&rode[K, V]{pass: p, key: p.keys[slot], outcome: o, failure: f})
 	}
 }
 
@@ -357,7 +364,7 @@ func (p *pass[K, V]) filled(t *tally[K, V], slot uint32, o outcome[K, V], f *fai
 func (p *pass[K, V]) emptied(t *tally[K, V], slot uint32) {
 	t.filled++
 	if p.claims[slot].Swap(claimDone) == claimWanted {
-		p.run.tell(&rode[K, V]{key: p.keys[slot], nothing: true})
+		p.run.tell(&rode[K, V]{pass: p, key: p.keys[slot], nothing: true})
 	}
 }
 
@@ -371,6 +378,9 @@ func (p *pass[K, V]) addUp(w *worker[K, V]) {
 	p.report.add(w.tally.report)
 	p.found += w.tally.found
 	p.changes = append(p.changes, w.tally.changes...)
+	if oldest := w.tally.oldest; oldest != 0 && (p.next.oldest == 0 || oldest < p.next.oldest) {
+		p.next.oldest = oldest
+	}
 	p.mu.Unlock()
 	p.next.entries.Add(w.tally.entries)
 	p.next.failing.Add(w.tally.failing)
