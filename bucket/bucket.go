@@ -27,7 +27,7 @@ type Bucket[K comparable, V any] struct {
 	companions loader.Companions[K, V]
 	options    []Option
 	keys       keyRule[K]
-	equal      func(a, b V) bool
+	equal      func(a, b V) bool // unless the options say otherwise
 
 	// table is what readers read; nil unless the bucket is ready.
 	table atomic.Pointer[table[K, V]]

@@ -79,7 +79,7 @@ func (r *run[K, V]) beginMany(flights []*flight[K, V], timeout time.Duration) {
 	loader.Go(r.ctx, timeout,
 		func(ctx context.Context) ([]brought[V], error) {
 			defer r.returned(c)
-			return r.bucket.loadMissing(ctx, keys), nil
+			return r.loadMissing(ctx, keys), nil
 		},
 		func(answers []brought[V], err error) {
 			all := classify(err)

@@ -61,7 +61,7 @@ func (r *run[K, V]) apply(c *change[K, V]) {
 		if !r.feed.watched() {
 			continue
 		}
-		if change, different := r.bucket.changed(e.key, old, e.next); different {
+		if change, different := r.changed(e.key, old, e.next); different {
 			changes = append(changes, change)
 		}
 	}

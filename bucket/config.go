@@ -56,6 +56,7 @@ type Config struct {
 	BatchSize          int
 	BatchWindow        time.Duration
 	Gate               []Rule                   `json:"-"`
+	Equal              any                      `json:"-"` // a func(a, b V) bool, or nil
 	Logger             logrus.FieldLogger       `json:"-"`
 	OptionsFunc        func() ([]Option, error) `json:"-"`
 }
@@ -148,6 +149,11 @@ func (c *Config) check() error {
 	return errors.Join(wrong...)
 }
 
+func (b *Bucket[K, V]) checkConfig(config *Config) error {
+	_, err := equalityOf(config, b.equal)
+	return errors.Join(config.check(), err)
+}
+
 // checkName refuses names that cannot be the name of an actor and of a kind.
 func checkName(name string) error {
 	switch {
@@ -167,7 +173,7 @@ func (b *Bucket[K, V]) staticConfig(more []Option) (Config, error) {
 	if wrong := loader.Check(b.loader); wrong != nil {
 		err = errors.Join(err, fmt.Errorf("%w: %w: give New something that loads", ErrConfig, wrong))
 	}
-	err = errors.Join(err, config.apply(b.options), config.apply(more), config.check())
+	err = errors.Join(err, config.apply(b.options), config.apply(more), b.checkConfig(&config))
 	if err != nil {
 		return config, b.errorf("%w", err)
 	}
@@ -184,7 +190,7 @@ func (b *Bucket[K, V]) lateConfig(config Config, late []Option, err error) (Conf
 		if config.OptionsFunc != nil {
 			err = fmt.Errorf("%w: OptionsFunc returned an OptionsFunc: return the options themselves", ErrConfig)
 		} else {
-			err = config.check()
+			err = b.checkConfig(&config)
 		}
 	}
 	if err != nil {

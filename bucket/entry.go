@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"fmt"
-	"reflect"
 	"time"
 )
 
@@ -95,71 +94,4 @@ func (r *record[V]) renewed(now time.Time) *record[V] {
 	next := *r
 	next.loadedAt, next.source, next.trouble = now.UnixNano(), SourceRefresh, nil
 	return &next
-}
-
-// equality returns how values of type V are compared: by == where that says all, else by
-// reflect.DeepEqual. Pointers are equal if what they point to is. A NaN equals a NaN, if == is
-// what is asked.
-func equality[V any]() func(a, b V) bool {
-	t := reflect.TypeFor[V]()
-	switch {
-	case !isFlat(t):
-		return func(a, b V) bool { return reflect.DeepEqual(a, b) }
-	case hasFloats(t):
-		return func(a, b V) bool { return any(a) == any(b) || alike(reflect.ValueOf(a), reflect.ValueOf(b)) }
-	default:
-		return func(a, b V) bool { return any(a) == any(b) }
-	}
-}
-
-func hasFloats(t reflect.Type) bool {
-	var rule keyRule[bool]
-	rule.study(t)
-	return rule.selfish
-}
-
-// alike compares flat values, and takes one NaN for another.
-func alike(a, b reflect.Value) bool {
-	switch a.Kind() {
-	case reflect.Float32, reflect.Float64:
-		return a.Float() == b.Float() || a.Float() != a.Float() && b.Float() != b.Float()
-	case reflect.Complex64, reflect.Complex128:
-		x, y := a.Complex(), b.Complex()
-		return alike(reflect.ValueOf(real(x)), reflect.ValueOf(real(y))) && alike(reflect.ValueOf(imag(x)), reflect.ValueOf(imag(y)))
-	case reflect.Array:
-		for i := range a.Len() {
-			if !alike(a.Index(i), b.Index(i)) {
-				return false
-			}
-		}
-		return true
-	case reflect.Struct:
-		for i := range a.NumField() {
-			if !alike(a.Field(i), b.Field(i)) {
-				return false
-			}
-		}
-		return true
-	default:
-		return a.Equal(b)
-	}
-}
-
-// isFlat says whether a value of type t is all there is to it.
-func isFlat(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Array:
-		return isFlat(t.Elem())
-	case reflect.Struct:
-		for field := range t.Fields() {
-			if !isFlat(field.Type) {
-				return false
-			}
-		}
-		return true
-	case reflect.Interface, reflect.Pointer, reflect.UnsafePointer, reflect.Slice, reflect.Map, reflect.Chan, reflect.Func:
-		return false
-	default:
-		return true
-	}
 }

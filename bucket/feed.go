@@ -199,7 +199,7 @@ func (w *watcher[K, V]) read(ctx context.Context, over <-chan struct{}) (next *p
 
 // changed is the change from one record of a key to another; nil is none. It says false if
 // there is no difference.
-func (b *Bucket[K, V]) changed(key K, old, next *record[V]) (Change[K, V], bool) {
+func (r *run[K, V]) changed(key K, old, next *record[V]) (Change[K, V], bool) {
 	c := Change[K, V]{Key: key}
 	switch {
 	case old == nil && next == nil:
@@ -208,7 +208,7 @@ func (b *Bucket[K, V]) changed(key K, old, next *record[V]) (Change[K, V], bool)
 		c.Kind, c.New = Added, next.value
 	case next == nil:
 		c.Kind, c.Old = Removed, old.value
-	case old.version == next.version || b.equal(old.value, next.value):
+	case old.version == next.version || r.equalSafely(old.value, next.value):
 		return c, false
 	default:
 		c.Kind, c.Old, c.New = Changed, old.value, next.value

@@ -199,7 +199,7 @@ func (r *run[K, V]) begin(f *flight[K, V], timeout time.Duration) {
 	loader.Go(r.ctx, timeout,
 		func(ctx context.Context) (outcome[K, V], error) {
 			defer r.returned(&f.own)
-			return r.bucket.load(ctx, key, again, held)
+			return r.load(ctx, key, again, held)
 		},
 		func(o outcome[K, V], err error) { r.tell(&loaded[K, V]{f, o, classify(err)}) })
 }

@@ -186,7 +186,7 @@ func (p *pass[K, V]) complete() {
 func (p *pass[K, V]) compare(related map[K]V) map[K]struct{} {
 	var unchanged map[K]struct{}
 	for key, value := range related {
-		if held, ok := p.old.get(key); ok && p.run.bucket.equal(held.value, value) {
+		if held, ok := p.old.get(key); ok && p.run.equal(held.value, value) {
 			if unchanged == nil {
 				unchanged = make(map[K]struct{}, len(related))
 			}

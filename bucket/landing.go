@@ -93,7 +93,7 @@ func (r *run[K, V]) settleRelated(c *change[K, V], related map[K]V) {
 	maps.DeleteFunc(related, func(key K, _ V) bool { return r.overtaken(key, f.at) })
 	for key, value := range related {
 		held, ok := r.table.get(key)
-		r.saveAgain(c, key, value, ok && f.again && r.bucket.equal(held.value, value))
+		r.saveAgain(c, key, value, ok && f.again && r.equalSafely(held.value, value))
 	}
 }
 

@@ -66,7 +66,8 @@ func classify(err error) (f *failure) {
 // methods of their errors, the comparison of their values.
 //
 // held is the record of a key that is loaded again, nil for a miss.
-func (b *Bucket[K, V]) load(ctx context.Context, key K, again bool, held *record[V]) (outcome[K, V], error) {
+func (r *run[K, V]) load(ctx context.Context, key K, again bool, held *record[V]) (outcome[K, V], error) {
+	b := r.bucket
 	var o outcome[K, V]
 	var err error
 	switch {
@@ -87,7 +88,7 @@ func (b *Bucket[K, V]) load(ctx context.Context, key K, again bool, held *record
 	switch {
 	case err == nil:
 		o.verdict = fetched
-		o.same = held != nil && b.equal(held.value, o.value)
+		o.same = held != nil && r.equal(held.value, o.value)
 	case errors.Is(err, loader.ErrUnchanged) && held != nil:
 		o.verdict, o.value = unchanged, held.value
 	case errors.Is(err, loader.ErrUnchanged):

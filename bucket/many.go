@@ -81,35 +81,35 @@ func (w *worker[K, V]) guardedMany(ctx context.Context, terms *manyTerms[K, V]) 
 		}
 	}()
 	if all := w.pass.all; all != nil {
-		return w.pass.run.bucket.takeMany(ctx, terms, all, nil)
+		return w.pass.run.takeMany(ctx, terms, all, nil)
 	}
-	return w.pass.run.bucket.loadMany(ctx, terms)
+	return w.pass.run.loadMany(ctx, terms)
 }
 
 // loadMissing loads keys that are missing, in one go.
-func (b *Bucket[K, V]) loadMissing(ctx context.Context, keys []K) []brought[V] {
+func (r *run[K, V]) loadMissing(ctx context.Context, keys []K) []brought[V] {
 	terms := &manyTerms[K, V]{keys: keys, into: make([]brought[V], len(keys))}
-	b.loadMany(ctx, terms)
+	r.loadMany(ctx, terms)
 	return terms.into
 }
 
-func (b *Bucket[K, V]) loadMany(ctx context.Context, terms *manyTerms[K, V]) (found int) {
+func (r *run[K, V]) loadMany(ctx context.Context, terms *manyTerms[K, V]) (found int) {
 	asked := slices.Clone(terms.keys) // a loader may keep what it is given, or change it
-	values, err := b.companions.BatchLoader.LoadBatch(ctx, asked)
+	values, err := r.bucket.companions.BatchLoader.LoadBatch(ctx, asked)
 	if err != nil {
 		err = loader.LateError(ctx, err)
 	}
-	return b.takeMany(ctx, terms, values, err)
+	return r.takeMany(ctx, terms, values, err)
 }
 
 // takeMany says what a load of many keys says of each of them. What is absent has failed with
 // err; if there is none, it was not found.
-func (b *Bucket[K, V]) takeMany(ctx context.Context, terms *manyTerms[K, V], values map[K]V, err error) (found int) {
+func (r *run[K, V]) takeMany(ctx context.Context, terms *manyTerms[K, V], values map[K]V, err error) (found int) {
 	if err == nil {
 		err = loader.ErrNotFound
 	}
 	none := absenceFor[V](err)
-	filter := b.companions.RefreshFilter
+	filter := r.bucket.companions.RefreshFilter
 	for i, key := range terms.keys {
 		value, ok := values[key]
 		if ok {
@@ -133,7 +133,7 @@ func (b *Bucket[K, V]) takeMany(ctx context.Context, terms *manyTerms[K, V], val
 			terms.into[i] = none.of(held)
 			continue
 		}
-		terms.into[i] = brought[V]{value: value, same: held != nil && b.equal(held.value, value)}
+		terms.into[i] = brought[V]{value: value, same: held != nil && r.equal(held.value, value)}
 	}
 	return found
 }

@@ -30,6 +30,8 @@ type run[K comparable, V any] struct {
 	system *protoactor.ActorSystem
 	self   *protoactor.PID
 
+	equal func(a, b V) bool // the configuration's; set before anything is loaded
+
 	ctx    context.Context // lives as long as the run; passed to the callbacks
 	cancel context.CancelCauseFunc
 

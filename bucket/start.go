@@ -79,6 +79,7 @@ func (a *bucketActor[K, V]) configured(ctx protoactor.Context, config Config) {
 	r := a.run
 	r.config.Store(&config)
 	r.logger.Store(&config.Logger)
+	r.equal, _ = equalityOf(&config, a.bucket.equal) // it was checked
 	if err := r.claimName(); err != nil {
 		a.decline(ctx, a.bucket.errorf("%w", err))
 		return

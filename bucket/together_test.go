@@ -126,6 +126,25 @@ func TestFetchMany_survives_a_batch_that_panics(t *testing.T) {
 	})
 }
 
+func TestFetchMany_batch_that_notices_its_end_names_it(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		funcs := (&scripted{}).funcs(seedOf(1))
+		funcs.LoadBatchFunc = func(ctx context.Context, _ []string) (map[string]int, error) {
+			<-ctx.Done()
+			return nil, errors.New("driver: bad connection")
+		}
+		b := bucket.New("widgets", funcs, quiet())
+		start(t, b)
+		_, err := b.FetchMany(t.Context(), []string{"a"})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		report, err := b.Refresh(t.Context())
+		require.NoError(t, err)
+		require.Len(t, report.Failures, 1)
+		require.ErrorIs(t, report.Failures[0], context.DeadlineExceeded)
+		assert.EqualValues(t, 2, b.Stats().LoadTimeouts)
+	})
+}
+
 func TestFetchMany_hung_batch_is_one_abandoned_load(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		hang := make(chan struct{})

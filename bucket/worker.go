@@ -231,7 +231,7 @@ func (w *worker[K, V]) guarded(ctx context.Context, key K, held *record[V]) (o o
 			o, f = outcome[K, V]{}, &failure{&loader.PanicError{Value: p, Stack: debug.Stack()}, panicked}
 		}
 	}()
-	o, err := w.pass.run.bucket.load(ctx, key, true, held)
+	o, err := w.pass.run.load(ctx, key, true, held)
 	if err != nil {
 		return outcome[K, V]{}, classify(loader.LateError(ctx, err))
 	}
