@@ -36,6 +36,10 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 		a.run.request(msg, ctx.Sender())
 	case Inspect:
 		a.inspect(ctx)
+	case Subscribe:
+		a.subscribe(ctx, msg.To)
+	case Unsubscribe:
+		a.unsubscribe(ctx, msg.To)
 	case Crash:
 		panic(msg.Reason)
 
@@ -58,6 +62,8 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 	case windowOver:
 		a.run.closeWindow()
 		a.run.launch()
+	case *unsubscribed[K, V]:
+		a.run.forgetSubscriber(msg.subscriber)
 	case *keysMapped[K, V]:
 		a.run.mapped(msg.pass)
 	case *passed[K, V]:
@@ -78,7 +84,7 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 		a.tick(ctx, msg)
 
 	case *protoactor.Terminated:
-		a.clockStopped(ctx, msg)
+		a.gone(ctx, msg)
 	case *protoactor.Restarting:
 		a.restarting = true
 	case *protoactor.Stopping:
@@ -102,7 +108,16 @@ func (a *bucketActor[K, V]) answer(ctx protoactor.Context, reply any) {
 // stranger answers what no bucket understands, most of all the pointer to a message.
 func (a *bucketActor[K, V]) stranger(ctx protoactor.Context, msg any) {
 	a.answer(ctx, Failed{a.bucket.errorf(
-		"a message of type %T is not understood: send Fetch, Get, Set, Delete, Refresh, Keys or Inspect, by value", msg)})
+		"a message of type %T is not understood: send Fetch, Get, Set, Delete, Refresh, Keys, Inspect, Subscribe or Unsubscribe, by value", msg)})
+}
+
+// gone is for an actor that the bucket watches: its clock, or a subscriber.
+func (a *bucketActor[K, V]) gone(ctx protoactor.Context, msg *protoactor.Terminated) {
+	if a.run == nil {
+		return
+	}
+	a.run.dropSubscriber(msg.Who)
+	a.clockStopped(ctx, msg)
 }
 
 func (a *bucketActor[K, V]) tick(ctx protoactor.Context, tick actor.Tick) {

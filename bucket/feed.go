@@ -147,21 +147,31 @@ func (b *Bucket[K, V]) Watch(ctx context.Context) iter.Seq[Change[K, V]] {
 	return func(yield func(Change[K, V]) bool) {
 		defer forget()
 		defer r.feed.leave(w)
-		for {
-			next, missed := w.read(ctx, r.over)
-			if next == nil {
-				return
-			}
-			if missed {
-				if !yield(Change[K, V]{Kind: Missed, Seq: next.seq, Generation: next.generation}) {
-					return
-				}
-				continue
-			}
-			for _, change := range next.changes {
+		for next := range w.pages(ctx, r.over) {
+			for _, change := range next {
 				if ctx.Err() != nil || !yield(change) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// pages are the changes from where w is, in the parts in which they became visible, until ctx or
+// the run is over.
+func (w *watcher[K, V]) pages(ctx context.Context, over <-chan struct{}) iter.Seq[[]Change[K, V]] {
+	return func(yield func([]Change[K, V]) bool) {
+		for {
+			next, missed := w.read(ctx, over)
+			switch {
+			case next == nil:
+				return
+			case missed:
+				if !yield([]Change[K, V]{{Kind: Missed, Seq: next.seq, Generation: next.generation}}) {
+					return
+				}
+			case !yield(next.changes):
+				return
 			}
 		}
 	}

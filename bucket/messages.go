@@ -220,6 +220,9 @@ type (
 	// passed says that a refresh has loaded everything.
 	passed[K comparable, V any] struct{ pass *pass[K, V] }
 
+	// unsubscribed ends the subscription of an actor that is not there.
+	unsubscribed[K comparable, V any] struct{ subscriber *subscriber[K, V] }
+
 	// respawn replaces a refresher that was lost.
 	respawn struct{}
 
@@ -239,9 +242,10 @@ func (*loaded[K, V]) IgnoreDeadLetterLogging() {}
 func (*left[K, V]) IgnoreDeadLetterLogging()   {}
 func (refreshDue) IgnoreDeadLetterLogging()    {}
 
-func (*keysMapped[K, V]) IgnoreDeadLetterLogging() {}
-func (*shift[K, V]) IgnoreDeadLetterLogging()      {}
-func (*rode[K, V]) IgnoreDeadLetterLogging()       {}
-func (*passed[K, V]) IgnoreDeadLetterLogging()     {}
-func (*patrol[K, V]) IgnoreDeadLetterLogging()     {}
-func (crashed) IgnoreDeadLetterLogging()           {}
+func (*keysMapped[K, V]) IgnoreDeadLetterLogging()   {}
+func (*shift[K, V]) IgnoreDeadLetterLogging()        {}
+func (*rode[K, V]) IgnoreDeadLetterLogging()         {}
+func (*passed[K, V]) IgnoreDeadLetterLogging()       {}
+func (*patrol[K, V]) IgnoreDeadLetterLogging()       {}
+func (*unsubscribed[K, V]) IgnoreDeadLetterLogging() {}
+func (crashed) IgnoreDeadLetterLogging()             {}

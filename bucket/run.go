@@ -84,9 +84,10 @@ type run[K comparable, V any] struct {
 	refreshedAt   uint64      // now, when the loads of the last refresh began
 	pressed       atomic.Bool // callers wait for a slot
 
-	keeper   *keeper[K, V] // of the file; nil without one
-	clock    *protoactor.PID
-	respawns *actor.Timer
+	keeper      *keeper[K, V]                // of the file; nil without one
+	subscribers map[string]*subscriber[K, V] // by their PIDs
+	clock       *protoactor.PID
+	respawns    *actor.Timer
 }
 
 type heldRequest struct {
@@ -104,15 +105,16 @@ const (
 
 func newRun[K comparable, V any](b *Bucket[K, V], system *protoactor.ActorSystem, self *protoactor.PID) *run[K, V] {
 	r := &run[K, V]{
-		bucket:    b,
-		system:    system,
-		self:      self,
-		over:      make(chan struct{}),
-		spawnedAt: time.Now(),
-		feed:      newFeed[K, V](),
-		flights:   make(map[K]*flight[K, V]),
-		written:   make(map[K]uint64),
-		pruneAt:   minPrune,
+		bucket:      b,
+		system:      system,
+		self:        self,
+		over:        make(chan struct{}),
+		spawnedAt:   time.Now(),
+		feed:        newFeed[K, V](),
+		flights:     make(map[K]*flight[K, V]),
+		subscribers: make(map[string]*subscriber[K, V]),
+		written:     make(map[K]uint64),
+		pruneAt:     minPrune,
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	r.vitals.Store(&vitals{})
