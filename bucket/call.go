@@ -27,10 +27,10 @@ func (r *run[K, V]) take(c *call, flights ...*flight[K, V]) {
 	r.flying++
 	r.aloft += len(flights)
 	r.counters.loads.Add(1)
-	r.now++
+	now := r.now.Add(1)
 	c.started, c.aboard = time.Now(), len(flights)
 	for _, f := range flights {
-		f.launched, f.call, f.at = true, c, r.now
+		f.launched, f.call, f.at = true, c, now
 	}
 }
 

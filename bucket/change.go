@@ -29,6 +29,7 @@ type edit[K comparable, V any] struct {
 	key     K
 	next    *record[V] // nil removes it
 	private bool       // nothing that the file would know of: the value is the same
+	stays   bool       // nor anything that a refresh should: a load brought none
 }
 
 // commit makes a change, or has it made when it is written.
@@ -53,10 +54,13 @@ func (r *run[K, V]) apply(c *change[K, V]) {
 		}
 		// Both are asked only now: a worker that comes later, and a watcher that comes later,
 		// find the new record.
-		if c.ask != nil {
+		switch {
+		case c.ask != nil:
 			r.pass.noteWritten(e.key)
-		} else {
-			r.pass.noteLoaded(e.key)
+		case e.stays:
+			r.pass.noteFailed(e.key, e.next.trouble, c.flight)
+		default:
+			r.pass.noteLoaded(e.key, c.flight.at)
 		}
 		if !r.feed.watched() {
 			continue

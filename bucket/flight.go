@@ -176,7 +176,7 @@ func (r *run[K, V]) launch() {
 // ride has a flight wait for the load that a full refresh has begun of its key. What was asked
 // after a write that this load knows nothing of waits for the next.
 func (r *run[K, V]) ride(f *flight[K, V]) {
-	r.now++
+	r.now.Add(1)
 	// The load may have begun at any time since the refresh did.
 	f.launched, f.riding, f.at = true, true, r.pass.at
 	if _, f.stale = r.pass.written[f.key]; !f.stale {

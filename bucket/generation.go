@@ -211,35 +211,72 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 		return
 	}
 	next := p.next
-	for key := range p.written {
-		if held, ok := r.table.get(key); ok {
-			next.replace(key, held)
-		} else {
-			next.remove(key)
-		}
+	p.keepUp()
+	switch {
+	case p.all != nil:
+		r.allAt = p.allAt.Load()
+	case p.allAt.Load() == 0:
+		r.refreshedAt = p.at
 	}
-	r.refreshedAt = p.at
+	changes := p.unwritten()
 	next.generation = r.table.generation + 1
 	r.table = next
 	r.bucket.table.Store(next)
 	if p.watched {
-		r.feed.add(p.unwritten(), next.generation)
+		r.feed.add(changes, next.generation)
 	} else if r.feed.watched() { // somebody came when it was too late to write them down
 		r.feed.lose(next.generation)
 	}
 	r.finish(p)
 }
 
-// unwritten are the changes that the pass makes. Those of keys which were written meanwhile
-// have been told.
+// keepUp does to the next generation what the one before has seen since the pass began.
+func (p *pass[K, V]) keepUp() {
+	next := p.next
+	for key, err := range p.failed {
+		if held, ok := next.get(key); ok {
+			next.replace(key, held.failed(err))
+		}
+	}
+	if p.all == nil {
+		p.keep(p.older)
+	}
+	p.keep(p.written)
+}
+
+// keep has the next generation hold what the one before does.
+func (p *pass[K, V]) keep(keys map[K]struct{}) {
+	for key := range keys {
+		if held, ok := p.run.table.get(key); ok {
+			p.next.replace(key, held)
+		} else {
+			p.next.remove(key)
+		}
+	}
+}
+
+// unwritten are the changes that the pass makes to what the table holds. Those of keys which were
+// written meanwhile have been told.
 func (p *pass[K, V]) unwritten() []Change[K, V] {
-	if len(p.written) == 0 {
+	if len(p.written)+len(p.older) == 0 {
 		return p.changes
 	}
-	return slices.DeleteFunc(p.changes, func(c Change[K, V]) bool {
+	changes := slices.DeleteFunc(p.changes, func(c Change[K, V]) bool {
 		_, written := p.written[c.Key]
-		return written
+		_, older := p.older[c.Key]
+		return written || older
 	})
+	for key := range p.older {
+		if _, written := p.written[key]; written {
+			continue
+		}
+		held, _ := p.run.table.get(key)
+		brought, _ := p.next.get(key)
+		if change, different := p.run.changed(key, held, brought); different {
+			changes = append(changes, change)
+		}
+	}
+	return changes
 }
 
 // stop lets the workers of a pass end.

@@ -78,8 +78,9 @@ func (r *run[K, V]) settleFailure(c *change[K, V], err *loader.Error, kind failu
 		r.mark(f.key, f.at)
 	case kind == notFound:
 		r.mark(f.key, f.at)
+		r.pass.noteLoaded(f.key, f.at) // that there is nothing
 	case ok:
-		c.edits = append(c.edits, edit[K, V]{key: f.key, next: held.failed(err), private: true})
+		c.edits = append(c.edits, edit[K, V]{key: f.key, next: held.failed(err), private: true, stays: true})
 	}
 }
 
@@ -108,7 +109,7 @@ func (r *run[K, V]) settleKept(c *change[K, V]) {
 	if held.trouble != nil {
 		kept := *held
 		kept.trouble = nil
-		c.edits = append(c.edits, edit[K, V]{key: f.key, next: &kept, private: true})
+		c.edits = append(c.edits, edit[K, V]{key: f.key, next: &kept, private: true, stays: true})
 	}
 }
 

@@ -168,6 +168,7 @@ func (w *worker[K, V]) loadAll() bool {
 	}
 	w.slots, w.all = nil, true
 	ctx := w.begin()
+	p.allAt.Store(p.run.now.Add(1))
 	all, err := w.guardedAll(ctx)
 	if !w.end() {
 		return false
@@ -244,10 +245,7 @@ func (p *pass[K, V]) failAll(w *worker[K, V], f *failure) {
 	case f.kind == notFound:
 		f = &failure{f.err, failed}
 	}
-	for slot := range uint32(len(p.claims)) {
-		if !p.claimSlot(slot) {
-			continue
-		}
+	for slot := range uint32(len(p.claims)) { // whoever loads one of them wins
 		held, ok := p.held(slot)
 		if !ok {
 			p.emptied(&w.tally, slot)

@@ -33,6 +33,8 @@ type pass[K comparable, V any] struct {
 	at       uint64         // run.now when its loads began
 	written  map[K]struct{} // what the table holds for these keys wins
 	landed   map[K]struct{} // loaded before the keys were mapped
+	older    map[K]struct{} // loaded meanwhile, by loads that began before that of everything
+	failed   map[K]error    // the load of a caller, of a key that had been loaded
 	workers  int            // that have a slot, or wait for one
 	watchdog watchdog
 
@@ -48,6 +50,7 @@ type pass[K comparable, V any] struct {
 	limit  *rate.Limiter   // nil without a RefreshRate
 	many   bool            // keys are loaded in batches, or looked up in all
 	whole  bool            // the source is to give everything in one go
+	allAt  atomic.Uint64   // run.now when it was asked to
 	all    map[K]V         // what it gave
 
 	mu      sync.Mutex // guards what follows
@@ -90,11 +93,17 @@ func (r *run[K, V]) refresh(a *ask[K, V]) {
 	}
 	switch {
 	case a == nil:
-	case r.pass.reading:
+	case !r.pass.answers():
 		r.nextAskers.join(a)
 	default:
 		r.pass.askers.join(a)
 	}
+}
+
+// answers says whether a pass brings nothing that is older than now: neither what its loads bring,
+// nor what wins over that.
+func (p *pass[K, V]) answers() bool {
+	return !p.reading && len(p.written)+len(p.landed) == 0
 }
 
 func (r *run[K, V]) beginPass() {
@@ -145,11 +154,10 @@ func (r *run[K, V]) mapped(p *pass[K, V]) {
 		r.staff(p)
 		return
 	}
-	r.now++
-	p.reading, p.at, p.watched = true, r.now, r.feed.watched()
+	p.reading, p.at, p.watched = true, r.now.Add(1), r.feed.watched()
 	r.reading.Store(p)
 	for key := range p.landed {
-		p.noteLoaded(key)
+		p.noteLoaded(key, 0)
 	}
 	p.landed = nil
 	for key, f := range r.flights {
@@ -235,9 +243,9 @@ func (p *pass[K, V]) noteWritten(key K) {
 	}
 }
 
-// noteLoaded says that a load of the actor's has brought a key. That wins if the pass has no
-// slot for it, or had begun to load it before.
-func (p *pass[K, V]) noteLoaded(key K) {
+// noteLoaded says that a load of the actor's, which began at that time, has brought a key. That
+// wins if the pass had begun to load it before, or does not.
+func (p *pass[K, V]) noteLoaded(key K, at uint64) {
 	if p == nil {
 		return
 	}
@@ -245,13 +253,48 @@ func (p *pass[K, V]) noteLoaded(key K) {
 		p.landed[key] = struct{}{}
 		return
 	}
-	if slot, ok := p.slotOf[key]; ok {
-		switch p.claims[slot].Load() {
-		case claimFree, claimFlying, claimAwaited:
-			return
-		}
+	slot, ok := p.slotOf[key]
+	switch all := p.allAt.Load(); {
+	case p.run.bucket.companions.AllLoader == nil && ok && p.toBeLoaded(slot):
+	case p.run.bucket.companions.AllLoader != nil && (all == 0 || at < all):
+		noteIn(&p.older, key, struct{}{})
+	default:
+		p.written[key] = struct{}{}
 	}
-	p.written[key] = struct{}{}
+}
+
+// toBeLoaded says whether the load of a slot has not begun.
+func (p *pass[K, V]) toBeLoaded(slot uint32) bool {
+	switch p.claims[slot].Load() {
+	case claimFree, claimFlying, claimAwaited:
+		return true
+	default:
+		return false
+	}
+}
+
+// noteFailed says that a load of the actor's has brought nothing of a key that is held. If the pass
+// has loaded it before, that stays.
+func (p *pass[K, V]) noteFailed(key K, t *trouble, f *flight[K, V]) {
+	if p == nil || !p.reading || f.riding {
+		return
+	}
+	slot, ok := p.slotOf[key]
+	switch {
+	case !ok || p.claims[slot].Load() != claimDone:
+	case t == nil:
+		delete(p.failed, key)
+	default:
+		noteIn(&p.failed, key, t.err)
+	}
+}
+
+// noteIn puts something into a map that is made when it is needed.
+func noteIn[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = make(map[K]V)
+	}
+	(*m)[key] = value
 }
 
 // hire gives a pass one more worker, as soon as there is a slot for its loads.

@@ -44,6 +44,7 @@ type run[K comparable, V any] struct {
 	counters counters
 	vitals   atomic.Pointer[vitals]
 	version  atomic.Uint64 // of the last value saved
+	now      atomic.Uint64 // counts writes and the beginnings of loads
 	feed     *feed[K, V]
 	reading  atomic.Pointer[pass[K, V]] // the full refresh whose loads have begun
 
@@ -73,7 +74,6 @@ type run[K comparable, V any] struct {
 	aloft   int                  // flights that have a slot, or a part of one
 	parked  int                  // callers in a flight's crowds
 	dropped int                  // flights in the queue that nobody wants any more
-	now     uint64               // counts writes and the beginnings of loads
 	written map[K]uint64         // how old what a key holds is at least; see overtaken
 	pruneAt int                  // when written is that large
 	pass    *pass[K, V]          // the full refresh under way
@@ -81,7 +81,8 @@ type run[K comparable, V any] struct {
 
 	nextAskers    crowd[K, V] // for a refresh that begins after the one under way
 	queuedWorkers int         // of a refresh, in the queue
-	refreshedAt   uint64      // now, when the loads of the last refresh began
+	refreshedAt   uint64      // now, when the loads of the last refresh began that was published
+	allAt         uint64      // now, when the source was asked for everything that was published last
 	pressed       atomic.Bool // callers wait for a slot
 
 	keeper      *keeper[K, V]                // of the file; nil without one

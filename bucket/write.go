@@ -41,8 +41,7 @@ func (r *run[K, V]) deleteDone(a *ask[K, V]) {
 
 // touch marks a key as written by a caller, now.
 func (r *run[K, V]) touch(key K) {
-	r.now++
-	r.mark(key, r.now)
+	r.mark(key, r.now.Add(1))
 }
 
 // mark remembers how old what a key holds is: as old as the write, or as the beginning of
@@ -52,7 +51,7 @@ func (r *run[K, V]) touch(key K) {
 //	load of a   begins                         brings a and b   <- b is older than what is held
 //	load of b             begins  brings b
 //
-// A load without relations brings its own key only, and the flight knows if it is stale.
+// A load without relations brings its own key only, and the flight knows of writes to it.
 func (r *run[K, V]) mark(key K, at uint64) {
 	if r.bucket.companions.RelatedLoader == nil {
 		return
@@ -68,10 +67,11 @@ func (r *run[K, V]) mark(key K, at uint64) {
 	}
 }
 
-// overtaken says whether what key holds is younger than a load that began at that time.
+// overtaken says whether what is known of a key is younger than a load that began at that time:
+// written since, or brought by a full refresh that began later, and brought the key without being asked.
 func (r *run[K, V]) overtaken(key K, began uint64) bool {
-	if r.bucket.companions.RelatedLoader == nil {
-		return false
+	if began < r.allAt {
+		return true
 	}
 	if began < r.refreshedAt {
 		if held, ok := r.table.get(key); ok && held.source == SourceRefresh {
@@ -86,7 +86,7 @@ const minPrune = 1024
 
 // prune forgets the writes that are older than every load under way.
 func (r *run[K, V]) prune() {
-	oldest := r.now
+	oldest := r.now.Load()
 	if r.pass != nil && r.pass.reading {
 		oldest = r.pass.at
 	}
