@@ -45,8 +45,12 @@ test: ## All tests, with the race detector where there is a C compiler
 	done; \
 	exit $$failed
 
+.PHONY: large
+large: ## What is tested with a million entries, and would take too long with the race detector
+	@go test -count=1 -run '^TestReaders_of_a_large_bucket' ./bucket
+
 .PHONY: check
-check: fmt-check vet lint deps portable test ## What CI runs, exactly; changes no file
+check: fmt-check vet lint deps portable test large ## What CI runs, exactly; changes no file
 
 .PHONY: fmt
 fmt: ## Format every file
@@ -86,7 +90,7 @@ portable: ## Dump files on a processor of 32 bits; go vet for other systems
 	done
 
 .PHONY: torture
-torture: ## The long proofs of the dump: kills, cuts, flips, faults and power cuts by the thousand
+torture: ## The long proofs: kills, cuts, flips, faults and power cuts by the thousand; refreshes against a model
 	@DATAWORKER_TORTURE=1 go test -count=1 -timeout 12h ./dump ./bucket
 
 .PHONY: cover
