@@ -1,7 +1,6 @@
 package bucket
 
 import (
-	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -228,55 +227,6 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 		r.feed.lose(next.generation)
 	}
 	r.finish(p)
-}
-
-// keepUp does to the next generation what the one before has seen since the pass began.
-func (p *pass[K, V]) keepUp() {
-	next := p.next
-	for key, err := range p.failed {
-		if held, ok := next.get(key); ok {
-			next.replace(key, held.failed(err))
-		}
-	}
-	if p.all == nil {
-		p.keep(p.older)
-	}
-	p.keep(p.written)
-}
-
-// keep has the next generation hold what the one before does.
-func (p *pass[K, V]) keep(keys map[K]struct{}) {
-	for key := range keys {
-		if held, ok := p.run.table.get(key); ok {
-			p.next.replace(key, held)
-		} else {
-			p.next.remove(key)
-		}
-	}
-}
-
-// unwritten are the changes that the pass makes to what the table holds. Those of keys which were
-// written meanwhile have been told.
-func (p *pass[K, V]) unwritten() []Change[K, V] {
-	if len(p.written)+len(p.older) == 0 {
-		return p.changes
-	}
-	changes := slices.DeleteFunc(p.changes, func(c Change[K, V]) bool {
-		_, written := p.written[c.Key]
-		_, older := p.older[c.Key]
-		return written || older
-	})
-	for key := range p.older {
-		if _, written := p.written[key]; written {
-			continue
-		}
-		held, _ := p.run.table.get(key)
-		brought, _ := p.next.get(key)
-		if change, different := p.run.changed(key, held, brought); different {
-			changes = append(changes, change)
-		}
-	}
-	return changes
 }
 
 // stop lets the workers of a pass end.

@@ -27,15 +27,12 @@ type pass[K comparable, V any] struct {
 	began  time.Time
 
 	// The actor's.
-	askers   crowd[K, V]
-	watched  bool           // the workers write changes down
-	reading  bool           // mapped: loads may have begun
-	at       uint64         // run.now when its loads began
-	written  map[K]struct{} // what the table holds for these keys wins
-	landed   map[K]struct{} // loaded before the keys were mapped
-	older    map[K]struct{} // loaded meanwhile, by loads that began before that of everything
-	failed   map[K]error    // the load of a caller, of a key that had been loaded
-	workers  int            // that have a slot, or wait for one
+	askers  crowd[K, V]
+	watched bool   // the workers write changes down
+	reading bool   // mapped: loads may have begun
+	at      uint64 // run.now when its loads began
+	meanwhile[K]
+	workers  int // that have a slot, or wait for one
 	watchdog watchdog
 
 	// Fixed when it is mapped.
@@ -100,17 +97,12 @@ func (r *run[K, V]) refresh(a *ask[K, V]) {
 	}
 }
 
-// answers says whether a pass brings nothing that is older than now: neither what its loads bring,
-// nor what wins over that.
-func (p *pass[K, V]) answers() bool {
-	return !p.reading && len(p.written)+len(p.landed) == 0
-}
-
 func (r *run[K, V]) beginPass() {
 	config := r.config.Load()
 	p := &pass[K, V]{
 		run: r, config: config, began: time.Now(), old: r.table, before: r.table.len(),
-		written: make(map[K]struct{}), landed: make(map[K]struct{}), crew: make(map[*worker[K, V]]struct{}), added: make(map[K]*record[V]),
+		meanwhile: meanwhile[K]{written: make(map[K]struct{}), landed: make(map[K]struct{})},
+		crew:      make(map[*worker[K, V]]struct{}), added: make(map[K]*record[V]),
 	}
 	p.ctx, p.cancel = context.WithCancel(r.ctx)
 	if perSecond := config.RefreshRate; perSecond > 0 {
@@ -234,67 +226,6 @@ func (r *run[K, V]) releaseClaim(key K) {
 			r.hire(p)
 		}
 	}
-}
-
-// noteWritten says that a caller has written a key. That wins over what is loaded.
-func (p *pass[K, V]) noteWritten(key K) {
-	if p != nil {
-		p.written[key] = struct{}{}
-	}
-}
-
-// noteLoaded says that a load of the actor's, which began at that time, has brought a key. That
-// wins if the pass had begun to load it before, or does not.
-func (p *pass[K, V]) noteLoaded(key K, at uint64) {
-	if p == nil {
-		return
-	}
-	if !p.reading {
-		p.landed[key] = struct{}{}
-		return
-	}
-	slot, ok := p.slotOf[key]
-	switch all := p.allAt.Load(); {
-	case p.run.bucket.companions.AllLoader == nil && ok && p.toBeLoaded(slot):
-	case p.run.bucket.companions.AllLoader != nil && (all == 0 || at < all):
-		noteIn(&p.older, key, struct{}{})
-	default:
-		p.written[key] = struct{}{}
-	}
-}
-
-// toBeLoaded says whether the load of a slot has not begun.
-func (p *pass[K, V]) toBeLoaded(slot uint32) bool {
-	switch p.claims[slot].Load() {
-	case claimFree, claimFlying, claimAwaited:
-		return true
-	default:
-		return false
-	}
-}
-
-// noteFailed says that a load of the actor's has brought nothing of a key that is held. If the pass
-// has loaded it before, that stays.
-func (p *pass[K, V]) noteFailed(key K, t *trouble, f *flight[K, V]) {
-	if p == nil || !p.reading || f.riding {
-		return
-	}
-	slot, ok := p.slotOf[key]
-	switch {
-	case !ok || p.claims[slot].Load() != claimDone:
-	case t == nil:
-		delete(p.failed, key)
-	default:
-		noteIn(&p.failed, key, t.err)
-	}
-}
-
-// noteIn puts something into a map that is made when it is needed.
-func noteIn[K comparable, V any](m *map[K]V, key K, value V) {
-	if *m == nil {
-		*m = make(map[K]V)
-	}
-	(*m)[key] = value
 }
 
 // hire gives a pass one more worker, as soon as there is a slot for its loads.

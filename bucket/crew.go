@@ -1,0 +1,71 @@
+package bucket
+
+import (
+	"context"
+	"time"
+)
+
+// The crew of a pass are the workers that may be at work. One whose call of the loader does not
+// return in time is lost, and another takes its place.
+
+// strike ends a worker's membership of the crew.
+func (p *pass[K, V]) strike(w *worker[K, V]) {
+	p.mu.Lock()
+	delete(p.crew, w)
+	p.mu.Unlock()
+	p.addUp(w)
+}
+
+// replace puts another worker in the place of one that is lost, with the slot that it had.
+func (p *pass[K, V]) replace(lost *worker[K, V]) {
+	p.mu.Lock()
+	for slot := lost.at + 1; slot < lost.to; slot++ {
+		p.again = append(p.again, slot)
+	}
+	p.mu.Unlock()
+	p.strike(lost)
+	w := p.newWorker()
+	w.place.Store(placeWaiting)
+	w.seat()
+	go w.work()
+}
+
+// watch sets the alarm for the first call.
+func (p *pass[K, V]) watch(at time.Time) {
+	if p.alarmed.Load() || !p.alarmed.CompareAndSwap(false, true) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.alarm = time.AfterFunc(time.Until(at), p.giveUpLate)
+}
+
+// giveUpLate gives up the calls that have outlived their time, and sets the alarm for the next.
+func (p *pass[K, V]) giveUpLate() {
+	if p.ctx.Err() != nil {
+		return
+	}
+	now := time.Now().UnixNano()
+	next := now + int64(p.config.LoadTimeout)
+	var late []*worker[K, V]
+	p.mu.Lock()
+	for w := range p.crew {
+		call := w.call.Load()
+		until := w.until.Load()
+		switch {
+		case call&callState != callAtWork:
+		case until > now:
+			next = min(next, until)
+		case w.call.CompareAndSwap(call, call-callAtWork+callAbandoned):
+			late = append(late, w)
+		}
+	}
+	p.alarm.Reset(time.Duration(next - now))
+	p.mu.Unlock()
+	for _, w := range late {
+		p.run.counters.abandoned.Add(1)
+		w.landed()
+		w.fail(context.DeadlineExceeded)
+		p.replace(w)
+	}
+}
