@@ -198,8 +198,9 @@ func (b *Bucket[K, V]) Len() int {
 // that is not an error of Refresh. The error is an [ErrRefused], with the report, if the [Gate]
 // did not let the generation pass; or one of [Bucket.Fetch].
 //
-// If a full refresh is under way whose loads have begun, this one comes after it, once for all
-// who have asked meanwhile: what it brings is never older than the question.
+// What it brings is never older than the question. So a full refresh that is under way is joined
+// only if its loads have yet to begin, and nothing was written since it began; else this one comes
+// after it, once for all who have asked meanwhile.
 //
 // It blocks until the refresh is over or ctx ends; the refresh then goes on.
 func (b *Bucket[K, V]) Refresh(ctx context.Context, opts ...RefreshOption) (Report, error) {

@@ -118,10 +118,7 @@ func (p *pass[K, V]) unwritten() []Change[K, V] {
 		_, older := p.older[c.Key]
 		return written || older
 	})
-	for key := range p.older {
-		if _, written := p.written[key]; written {
-			continue
-		}
+	for key := range p.older { // one that was written, too, holds what it held
 		held, _ := p.run.table.get(key)
 		brought, _ := p.next.get(key)
 		if change, different := p.run.changed(key, held, brought); different {

@@ -42,7 +42,7 @@ type Delete struct{ Key any }
 // Done answers a [Set] or a [Delete] that was carried out.
 type Done struct{}
 
-// Refresh asks for a full refresh, or joins the one that runs. The reply comes
+// Refresh asks for a full refresh, or joins one, as [Bucket.Refresh] does. The reply comes
 // when it is over: a [Refreshed] or a [Failed].
 type Refresh struct{}
 

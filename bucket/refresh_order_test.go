@@ -280,3 +280,108 @@ func TestLoadAll_that_lacks_a_key_whose_load_began_before_it_has_it_gone(t *test
 		assert.Equal(t, map[string]bucket.ChangeKind{"a": bucket.Changed, "other": bucket.Changed, "gone": bucket.Removed}, told)
 	})
 }
+
+func TestLoadAll_is_won_by_a_later_word_that_there_is_nothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		all := make(chan struct{})
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc:    func(context.Context, string) (int, error) { return 0, loader.ErrNotFound },
+			LoadAllFunc: func(context.Context) (map[string]int, error) { <-all; return map[string]int{"a": 1, "gone": 1}, nil },
+		}, quiet())
+		start(t, b)
+		w := watch(t, b)
+		refreshed := make(chan error, 1)
+		go func() { _, err := b.Refresh(t.Context()); refreshed <- err }()
+		synctest.Wait()
+		_, err := b.Fetch(t.Context(), "gone")
+		require.ErrorIs(t, err, loader.ErrNotFound)
+		close(all)
+		require.NoError(t, <-refreshed)
+		assert.Equal(t, []string{"a"}, b.Keys())
+		assert.Len(t, w.take(), 1)
+	})
+}
+
+func TestRefreshKey_that_waits_for_a_refresh_fails_with_it_once(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		src := newSource(seedOf(1))
+		src.fail("key0", errDown)
+		open := src.gate("key0")
+		b := seeded(src)
+		start(t, b)
+		var wait sync.WaitGroup
+		wait.Go(func() { _, err := b.Refresh(t.Context()); assert.NoError(t, err) })
+		synctest.Wait()
+		wait.Go(func() { _, err := b.RefreshKey(t.Context(), "key0"); assert.ErrorIs(t, err, errDown) })
+		synctest.Wait()
+		open()
+		wait.Wait()
+		entry, _ := b.Entry("key0")
+		assert.Equal(t, 1, entry.Failures)
+		assert.EqualValues(t, 1, b.Stats().LoadFailures)
+	})
+}
+
+func TestRefreshKey_that_fails_and_then_does_not_leaves_no_trouble(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var answer atomic.Pointer[func(key string) (map[string]int, error)]
+		set := func(f func(key string) (map[string]int, error)) { answer.Store(&f) }
+		open := make(chan struct{})
+		set(func(key string) (map[string]int, error) {
+			if key == "b" {
+				<-open
+			}
+			return map[string]int{key: 2}, nil
+		})
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadRelatedFunc: func(_ context.Context, key string) (int, map[string]int, error) {
+				related, err := (*answer.Load())(key)
+				return 2, related, err
+			},
+			InitFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": 1, "b": 1}, nil },
+		}, quiet())
+		start(t, b)
+		refreshed := make(chan error, 1)
+		go func() { _, err := b.Refresh(t.Context()); refreshed <- err }()
+		synctest.Wait() // it has loaded a
+		set(func(string) (map[string]int, error) { return nil, errDown })
+		_, err := b.RefreshKey(t.Context(), "a")
+		require.ErrorIs(t, err, errDown)
+		set(func(string) (map[string]int, error) { return nil, nil }) // all is well, and nothing is new
+		_, err = b.RefreshKey(t.Context(), "a")
+		require.NoError(t, err)
+		close(open)
+		require.NoError(t, <-refreshed)
+		entry, _ := b.Entry("a")
+		assert.Equal(t, 2, entry.Value)
+		assert.Zero(t, entry.Failures)
+	})
+}
+
+func TestLoadAll_that_fails_does_not_overtake_a_load(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		load := make(chan struct{})
+		var down atomic.Bool
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc: func(context.Context, string) (int, error) { <-load; return 3, nil },
+			LoadAllFunc: func(context.Context) (map[string]int, error) {
+				if down.Load() {
+					return nil, errDown
+				}
+				return map[string]int{"a": 1, "b": 1}, nil
+			},
+		}, quiet())
+		start(t, b)
+		_, err := b.Refresh(t.Context())
+		require.NoError(t, err)
+		down.Store(true)
+		reloaded := make(chan error, 1)
+		go func() { _, err := b.RefreshKey(t.Context(), "a"); reloaded <- err }()
+		synctest.Wait()
+		_, err = b.Refresh(t.Context())
+		require.NoError(t, err)
+		close(load)
+		require.NoError(t, <-reloaded)
+		assert.Equal(t, map[string]int{"a": 3, "b": 1}, maps.Collect(b.All()))
+	})
+}
