@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -63,6 +64,12 @@ func (l *listener) take() (changes []bucket.Change[any, any], others []any) {
 			return changes, others
 		}
 	}
+}
+
+// deliveries counts the goroutines that carry changes to actors.
+func deliveries() int {
+	stacks := make([]byte, 1<<20)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), ").deliver(")
 }
 
 func TestSubscribe_sends_an_actor_the_changes(t *testing.T) {
@@ -203,6 +210,8 @@ func TestSubscribe_divides_a_publication(t *testing.T) {
 		synctest.Wait()
 		assert.Len(t, l.got, 2)
 		close(l.gate)
+		synctest.Wait()
+		assert.Len(t, l.got, 1+(n+255)/256)
 		changes, _ := l.take()
 		assert.Len(t, changes, n)
 	})
@@ -212,8 +221,6 @@ func TestSubscribe_ends_with_the_subscriber(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := bucket.New("widgets", newSource(nil), quiet(), bucket.RefreshEvery(0))
 		system, _ := start(t, saboteur{b, nthOf("bucket.Keys", 1)})
-		synctest.Wait()
-		before := runtime.NumGoroutine()
 		for _, stuck := range []bool{false, true} {
 			l := newListener(t, system, nil)
 			if stuck {
@@ -221,7 +228,7 @@ func TestSubscribe_ends_with_the_subscriber(t *testing.T) {
 				l.gate <- struct{}{} // for the Done
 			}
 			l.send(system, b, bucket.Subscribe{})
-			assert.Greater(t, runtime.NumGoroutine(), before)
+			assert.Equal(t, 1, deliveries())
 			system.Root.Send(b.PID(), bucket.Keys{}) // crashes the bucket, once
 			synctest.Wait()
 			require.NoError(t, b.DirectSet(t.Context(), "a", 1))
@@ -231,7 +238,7 @@ func TestSubscribe_ends_with_the_subscriber(t *testing.T) {
 			}
 			require.NoError(t, actor.Stop(t.Context(), system, l.pid))
 			time.Sleep(time.Minute)
-			assert.Equal(t, before, runtime.NumGoroutine(), "stuck: %v", stuck)
+			assert.Zero(t, deliveries(), "stuck: %v", stuck)
 		}
 		assert.EqualValues(t, 1, b.Stats().Restarts)
 
@@ -241,7 +248,26 @@ func TestSubscribe_ends_with_the_subscriber(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, b.DirectSet(t.Context(), "c", 1))
 		time.Sleep(time.Minute)
-		assert.Equal(t, before, runtime.NumGoroutine())
+		assert.Zero(t, deliveries())
+	})
+}
+
+func TestSubscribe_of_one_that_is_stuck_ends_with_the_bucket(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := bucket.New("widgets", newSource(nil), quiet())
+		system := newSystem()
+		l := newListener(t, system, make(chan struct{}))
+		sup := startIn(t, system, b)
+		l.send(system, b, bucket.Subscribe{})
+		for i := range 10 {
+			require.NoError(t, b.DirectSet(t.Context(), "a", i))
+		}
+		require.NoError(t, sup.Stop(t.Context()))
+		time.Sleep(time.Minute)
+		assert.Zero(t, deliveries())
+		close(l.gate)
+		changes, _ := l.take()
+		assert.Len(t, changes, 10, "what came before the end")
 	})
 }
 

@@ -23,8 +23,6 @@ type watchdog struct {
 type footprint struct {
 	reading bool
 	left    int64
-	calls   uint64
-	crew    int
 }
 
 // patrolsPerStall is how often a refresh is looked at before it counts as stalled.
@@ -55,13 +53,7 @@ func (p *pass[K, V]) stallTimeout() time.Duration {
 }
 
 func (p *pass[K, V]) footprint() footprint {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f := footprint{reading: p.reading, left: p.left.Load(), crew: len(p.crew)}
-	for w := range p.crew {
-		f.calls += w.call.Load()
-	}
-	return f
+	return footprint{reading: p.reading, left: p.left.Load()}
 }
 
 func (r *run[K, V]) patrol(p *pass[K, V]) {
