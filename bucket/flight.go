@@ -179,7 +179,7 @@ func (r *run[K, V]) ride(f *flight[K, V]) {
 	r.now.Add(1)
 	// The load may have begun at any time since the refresh did.
 	f.launched, f.riding, f.at = true, true, r.pass.at
-	if _, f.stale = r.pass.written[f.key]; !f.stale {
+	if f.stale = r.pass.askedAt[f.key] == byHand; !f.stale {
 		return
 	}
 	f.nextAgain = f.again

@@ -14,6 +14,7 @@ type tally[K comparable, V any] struct {
 	filled           int64          // slots
 	entries, failing int64          // of the records in them
 	began, ended     time.Time      // of the call
+	at               uint64         // run.now when it began, if the pass has origins
 	oldest           int64          // of the records, as table.oldest
 	found            int            // of what the source gave in one go
 	changes          []Change[K, V] // for the watchers
@@ -98,6 +99,7 @@ func (p *pass[K, V]) settleFailure(t *tally[K, V], slot uint32, held *record[V],
 		return
 	}
 	t.report.addFailure(err)
+	p.origins.set(slot, 0)
 	p.put(t, slot, held.failed(err))
 }
 
@@ -106,6 +108,7 @@ func (p *pass[K, V]) settleFailure(t *tally[K, V], slot uint32, held *record[V],
 func (p *pass[K, V]) settleRelated(t *tally[K, V], slot uint32, held *record[V], o outcome[K, V], now time.Time) {
 	if _, ok := o.related[p.keys[slot]]; !ok {
 		t.report.Unchanged++
+		p.origins.set(slot, 0)
 		kept := *held
 		kept.trouble = nil
 		p.put(t, slot, &kept)
@@ -118,7 +121,7 @@ func (p *pass[K, V]) settleRelated(t *tally[K, V], slot uint32, held *record[V],
 			p.add(t, key, value, now)
 		case other == slot:
 			p.putValue(t, slot, held, value, same, now)
-		case p.claims[other].CompareAndSwap(claimFree, claimLoading):
+		case p.takeRelated(t, other):
 			old, _ := p.held(other)
 			p.putValue(t, other, old, value, same, now)
 			p.filled(t, other, outcome[K, V]{value: value}, nil)
@@ -128,6 +131,18 @@ func (p *pass[K, V]) settleRelated(t *tally[K, V], slot uint32, held *record[V],
 			}
 		}
 	}
+}
+
+// takeRelated claims a slot for what the load of another brought, unless a younger load of the
+// actor's has brought the key already: then it is to be loaded by itself.
+func (p *pass[K, V]) takeRelated(t *tally[K, V], slot uint32) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.origins.fresh[p.keys[slot]] > t.at || !p.claims[slot].CompareAndSwap(claimFree, claimLoading) {
+		return false
+	}
+	p.origins.set(slot, t.at)
+	return true
 }
 
 // add saves a key that has no slot. One that the table has got meanwhile was written, and wins.
@@ -141,6 +156,12 @@ func (p *pass[K, V]) add(t *tally[K, V], key K, value V, now time.Time) {
 	defer p.mu.Unlock()
 	if _, again := p.added[key]; !again {
 		t.report.Added++
+	}
+	if p.origins != nil {
+		if p.origins.added[key] > t.at {
+			return
+		}
+		p.origins.added[key] = t.at
 	}
 	p.added[key] = p.run.newRecord(value, SourceRefresh, now)
 }
@@ -211,13 +232,8 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 	}
 	next := p.next
 	p.keepUp()
-	switch {
-	case p.all != nil:
-		r.allAt = p.allAt.Load()
-	case p.allAt.Load() == 0:
-		r.refreshedAt = p.at
-	}
-	changes := p.unwritten()
+	changes := p.news()
+	r.noteOrigins(p)
 	next.generation = r.table.generation + 1
 	r.table = next
 	r.bucket.table.Store(next)
@@ -227,6 +243,18 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 		r.feed.lose(next.generation)
 	}
 	r.finish(p)
+}
+
+// noteOrigins remembers how old the generation is that a pass has made, for loads that began before
+// and have not ended; see overtaken.
+func (r *run[K, V]) noteOrigins(p *pass[K, V]) {
+	if p.all != nil {
+		r.allAt = p.allAt.Load()
+	}
+	r.origins = nil
+	if r.aloft > 0 {
+		r.origins = p.origins
+	}
 }
 
 // stop lets the workers of a pass end.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"runtime/debug"
 	"slices"
-	"time"
 
 	"github.com/dataworker-go/dataworker/loader"
 )
@@ -51,6 +50,9 @@ func (w *worker[K, V]) loadMany() bool {
 	}
 	terms.into = slices.Grow(terms.into[:0], len(slots))[:len(slots)]
 	ctx := w.begin()
+	for _, slot := range slots {
+		p.origins.set(slot, w.tally.at)
+	}
 	found := w.guardedMany(ctx, terms)
 	if !w.end() {
 		return false
@@ -121,7 +123,7 @@ func (r *run[K, V]) takeMany(ctx context.Context, terms *manyTerms[K, V], values
 		}
 		var failed error
 		switch {
-		case terms.again && filter != nil:
+		case terms.again && filter != nil && (ok || held != nil): // or there is nothing to ask about
 			if !ok {
 				failed = err
 			}
@@ -144,6 +146,7 @@ type absence[V any] struct {
 	failure   *failure
 }
 
+// absenceFor looks into err, whose methods may do what they like.
 func absenceFor[V any](err error) absence[V] {
 	return absence[V]{errors.Is(err, loader.ErrUnchanged), classify(err)}
 }
@@ -169,37 +172,37 @@ func (w *worker[K, V]) loadAll() bool {
 	w.slots, w.all = nil, true
 	ctx := w.begin()
 	p.allAt.Store(p.run.now.Add(1))
-	all, err := w.guardedAll(ctx)
+	all, nothing := w.guardedAll(ctx)
 	if !w.end() {
 		return false
 	}
 	w.all = false
-	if err != nil {
-		p.failAll(w, classify(err))
+	if all == nil {
+		p.failAll(w, nothing)
 		return true
 	}
-	p.whole, p.all = false, all
-	p.many = true
+	p.whole, p.many, p.all, p.gaveAt = false, true, all, w.tally.ended
 	p.run.tell(&keysMapped[K, V]{p}) // for more workers
 	w.tally.filled++
 	return true
 }
 
 // guardedAll is a load of everything that survives what it does, but for runtime.Goexit.
-func (w *worker[K, V]) guardedAll(ctx context.Context) (all map[K]V, err error) {
+func (w *worker[K, V]) guardedAll(ctx context.Context) (all map[K]V, nothing absence[V]) {
 	defer func() {
 		if p := recover(); p != nil {
-			all, err = nil, &loader.PanicError{Value: p, Stack: debug.Stack()}
+			all, nothing = nil, absenceFor[V](&loader.PanicError{Value: p, Stack: debug.Stack()})
 		}
 	}()
-	all, err = w.pass.run.bucket.companions.AllLoader.LoadAll(ctx)
-	if err != nil {
-		return nil, loader.LateError(ctx, err)
+	all, err := w.pass.run.bucket.companions.AllLoader.LoadAll(ctx)
+	switch {
+	case err != nil:
+		return nil, absenceFor[V](loader.LateError(ctx, err))
+	case all == nil:
+		return map[K]V{}, nothing
+	default:
+		return all, nothing
 	}
-	if all == nil {
-		all = map[K]V{}
-	}
-	return all, nil
 }
 
 // addRest adds what the source gave in one go and has no slot, as far as the filter lets it
@@ -225,9 +228,8 @@ func (p *pass[K, V]) addRest() {
 		return
 	}
 	var t tally[K, V]
-	now := time.Now()
 	for key, value := range rest {
-		p.add(&t, key, value, now)
+		p.add(&t, key, value, p.gaveAt)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,11 +238,12 @@ func (p *pass[K, V]) addRest() {
 
 // failAll is for a load of everything that brought nothing. The source may say that nothing
 // has changed; that there is nothing, it says with an empty map and not with an error.
-func (p *pass[K, V]) failAll(w *worker[K, V], f *failure) {
+func (p *pass[K, V]) failAll(w *worker[K, V], nothing absence[V]) {
 	p.whole = false
 	var o outcome[K, V]
+	f := nothing.failure
 	switch {
-	case isUnchanged(f.err):
+	case nothing.unchanged:
 		o.verdict, f = unchanged, nil
 	case f.kind == notFound:
 		f = &failure{f.err, failed}
@@ -256,10 +259,4 @@ func (p *pass[K, V]) failAll(w *worker[K, V], f *failure) {
 		p.filled(&w.tally, slot, o, f)
 	}
 	w.tally.filled++
-}
-
-// isUnchanged looks into an error, whose methods may panic.
-func isUnchanged(err error) (is bool) {
-	defer func() { _ = recover() }()
-	return errors.Is(err, loader.ErrUnchanged)
 }

@@ -1,55 +1,85 @@
 package bucket
 
-import "slices"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
-// meanwhile is what happens to keys while a pass loads them. The younger wins, as far as one can
-// know: what callers write; what a load brought that began after the pass had begun its own of the
-// key; and what has no slot, so that the pass does not load it.
+// meanwhile is what happens to keys while a pass loads them: callers write them, and loads of the
+// actor's bring them. Of two words about a key the one counts that was asked for later:
 //
-// A load of everything knows of keys that have no slot, too. So a load of one key that began before
-// it wins only if that load of everything fails.
+//	the table's    what a caller wrote, or else a load that began at a time that was noted
+//	the pass's     the load of its slot, or the one that brought it besides, or that of everything
+//
+// A key has one load at a time, so that of a slot and the actor's of the same key come one behind
+// the other, and the claims tell which is the later one. It takes more only where a load brings
+// keys that it was not asked for.
 type meanwhile[K comparable] struct {
-	written map[K]struct{} // what the table holds for these keys wins
-	landed  map[K]struct{} // loaded before the keys were mapped
-	older   map[K]struct{} // loaded, by loads that began before that of everything
-	failed  map[K]error    // the load of a caller, of a key that the pass had loaded
+	askedAt map[K]uint64 // run.now when what the table has got for a key was asked for, or byHand
+	failed  map[K]error  // a load of the actor's brought nothing of a key that the pass had loaded
+}
+
+// byHand is later than every load.
+const byHand = math.MaxUint64
+
+// origins say when the loads of a pass began, for sources that bring keys they were not asked for.
+// They are numbers of run.now; zero is for a load that brought nothing.
+type origins[K comparable] struct {
+	slotOf map[K]uint32
+	slots  []uint64
+	added  map[K]uint64 // of keys without a slot
+	fresh  map[K]uint64 // the actor's, of keys whose slots are still to be loaded
+}
+
+// of returns when the load began that brought key; o may be nil.
+func (o *origins[K]) of(key K) uint64 {
+	if o == nil {
+		return 0
+	}
+	if slot, ok := o.slotOf[key]; ok {
+		return o.slots[slot]
+	}
+	return o.added[key]
+}
+
+// set notes when the load of a slot began; o may be nil.
+func (o *origins[K]) set(slot uint32, at uint64) {
+	if o != nil {
+		o.slots[slot] = at
+	}
 }
 
 // answers says whether a pass brings nothing that is older than now: neither what its loads bring,
 // nor what wins over that.
-func (p *pass[K, V]) answers() bool {
-	return !p.reading && len(p.written)+len(p.landed) == 0
-}
+func (p *pass[K, V]) answers() bool { return !p.reading && len(p.askedAt) == 0 }
 
-// noteWritten says that a caller has written a key. That wins over what is loaded.
+// noteWritten says that a caller has written a key.
 func (p *pass[K, V]) noteWritten(key K) {
 	if p != nil {
-		p.written[key] = struct{}{}
+		p.askedAt[key] = byHand
 	}
 }
 
-// noteLoaded says that a load of the actor's, which began at that time, has brought a key. That
-// wins if the pass had begun to load it before, or does not.
+// noteLoaded says that a load of the actor's, which began at that time, has brought a key.
 func (p *pass[K, V]) noteLoaded(key K, at uint64) {
-	if p == nil {
-		return
-	}
-	if !p.reading {
-		p.landed[key] = struct{}{}
-		return
-	}
-	slot, ok := p.slotOf[key]
-	switch all := p.allAt.Load(); {
-	case p.run.bucket.companions.AllLoader == nil && ok && p.toBeLoaded(slot):
-	case p.run.bucket.companions.AllLoader != nil && (all == 0 || at < all):
-		noteIn(&p.older, key, struct{}{})
-	default:
-		p.written[key] = struct{}{}
+	switch {
+	case p == nil:
+	case !p.loadsLater(key):
+		p.askedAt[key] = max(p.askedAt[key], at)
+	case p.origins != nil:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.origins.fresh[key] = max(p.origins.fresh[key], at)
 	}
 }
 
-// toBeLoaded says whether the load of a slot has not begun.
-func (p *pass[K, V]) toBeLoaded(slot uint32) bool {
+// loadsLater says whether the pass will load key from now on.
+func (p *pass[K, V]) loadsLater(key K) bool {
+	slot, ok := p.slotOf[key]
+	if !ok || !p.reading || p.ofAll {
+		return false
+	}
 	switch p.claims[slot].Load() {
 	case claimFree, claimFlying, claimAwaited:
 		return true
@@ -58,10 +88,15 @@ func (p *pass[K, V]) toBeLoaded(slot uint32) bool {
 	}
 }
 
+// noteMapped forgets loads of keys that turn out to have a slot.
+func (p *pass[K, V]) noteMapped() {
+	maps.DeleteFunc(p.askedAt, func(key K, at uint64) bool { return at != byHand && p.loadsLater(key) })
+}
+
 // noteFailed says that a load of the actor's has brought nothing of a key that is held. If the pass
-// has loaded it before, that stays.
+// has loaded it before, that stays, and is in trouble; t is nil if it is not.
 func (p *pass[K, V]) noteFailed(key K, t *trouble, f *flight[K, V]) {
-	if p == nil || !p.reading || f.riding {
+	if p == nil || !p.reading || f.riding || p.ofAll && f.at < p.allAt.Load() {
 		return
 	}
 	slot, ok := p.slotOf[key]
@@ -70,35 +105,29 @@ func (p *pass[K, V]) noteFailed(key K, t *trouble, f *flight[K, V]) {
 	case t == nil:
 		delete(p.failed, key)
 	default:
-		noteIn(&p.failed, key, t.err)
+		p.failed[key] = t.err
 	}
 }
 
-// noteIn puts something into a map that is made when it is needed.
-func noteIn[K comparable, V any](m *map[K]V, key K, value V) {
-	if *m == nil {
-		*m = make(map[K]V)
+// keeps says whether the table's word about a key is later than the pass's.
+func (p *pass[K, V]) keeps(key K, at uint64) bool {
+	if p.all != nil {
+		return at > p.allAt.Load()
 	}
-	(*m)[key] = value
+	return at > p.origins.of(key)
 }
 
-// keepUp does to the next generation what the one before has seen since the pass began.
+// keepUp does to the next generation what the table has seen since the pass began.
 func (p *pass[K, V]) keepUp() {
-	next := p.next
 	for key, err := range p.failed {
-		if held, ok := next.get(key); ok {
-			next.replace(key, held.failed(err))
+		if held, ok := p.next.get(key); ok {
+			p.next.replace(key, held.failed(err))
 		}
 	}
-	if p.all == nil {
-		p.keep(p.older)
-	}
-	p.keep(p.written)
-}
-
-// keep has the next generation hold what the one before does.
-func (p *pass[K, V]) keep(keys map[K]struct{}) {
-	for key := range keys {
+	for key, at := range p.askedAt {
+		if !p.keeps(key, at) {
+			continue
+		}
 		if held, ok := p.run.table.get(key); ok {
 			p.next.replace(key, held)
 		} else {
@@ -107,18 +136,20 @@ func (p *pass[K, V]) keep(keys map[K]struct{}) {
 	}
 }
 
-// unwritten are the changes that the pass makes to what the table holds. Those of keys which were
-// written meanwhile have been told.
-func (p *pass[K, V]) unwritten() []Change[K, V] {
-	if len(p.written)+len(p.older) == 0 {
+// news are the changes from what the table holds to the next generation. What the table has seen
+// since the pass began has been told.
+func (p *pass[K, V]) news() []Change[K, V] {
+	if len(p.askedAt) == 0 {
 		return p.changes
 	}
 	changes := slices.DeleteFunc(p.changes, func(c Change[K, V]) bool {
-		_, written := p.written[c.Key]
-		_, older := p.older[c.Key]
-		return written || older
+		_, touched := p.askedAt[c.Key]
+		return touched
 	})
-	for key := range p.older { // one that was written, too, holds what it held
+	for key, at := range p.askedAt {
+		if p.keeps(key, at) {
+			continue
+		}
 		held, _ := p.run.table.get(key)
 		brought, _ := p.next.get(key)
 		if change, different := p.run.changed(key, held, brought); different {

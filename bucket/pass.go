@@ -35,22 +35,29 @@ type pass[K comparable, V any] struct {
 	workers  int // that have a slot, or wait for one
 	watchdog watchdog
 
+	ofAll bool // the source is to give everything in one go
+
 	// Fixed when it is mapped.
 	index[K]
-	old    *table[K, V]    // what it began with
-	before int             // entries of that
-	next   *table[K, V]    // what is to be published
-	shared bool            // they have the same index
-	claims []atomic.Uint32 // of the slots
-	left   atomic.Int64    // slots to be filled
-	cursor atomic.Int64    // of the slots that no worker has come to
-	limit  *rate.Limiter   // nil without a RefreshRate
-	many   bool            // keys are loaded in batches, or looked up in all
-	whole  bool            // the source is to give everything in one go
-	allAt  atomic.Uint64   // run.now when it was asked to
-	all    map[K]V         // what it gave
+	old     *table[K, V]    // what it began with
+	before  int             // entries of that
+	next    *table[K, V]    // what is to be published
+	shared  bool            // they have the same index
+	claims  []atomic.Uint32 // of the slots
+	left    atomic.Int64    // slots to be filled
+	cursor  atomic.Int64    // of the slots that no worker has come to
+	limit   *rate.Limiter   // nil without a RefreshRate
+	origins *origins[K]     // nil if loads bring only what they are asked for
 
-	mu      sync.Mutex // guards what follows
+	// Of a source that gives everything. The first worker asks it, alone; what it gives is fixed
+	// before there are others.
+	whole  bool          // it has yet to be asked
+	allAt  atomic.Uint64 // run.now when it was
+	all    map[K]V       // what it gave; nil if that was nothing
+	gaveAt time.Time
+	many   bool // keys are loaded in batches, or looked up in all
+
+	mu      sync.Mutex // guards what follows, and origins.added and origins.fresh
 	report  Report
 	found   int              // keys with a slot, of what the source gave in one go
 	added   map[K]*record[V] // of keys without a slot
@@ -101,7 +108,8 @@ func (r *run[K, V]) beginPass() {
 	config := r.config.Load()
 	p := &pass[K, V]{
 		run: r, config: config, began: time.Now(), old: r.table, before: r.table.len(),
-		meanwhile: meanwhile[K]{written: make(map[K]struct{}), landed: make(map[K]struct{})},
+		meanwhile: meanwhile[K]{askedAt: make(map[K]uint64), failed: make(map[K]error)},
+		ofAll:     r.bucket.companions.AllLoader != nil,
 		crew:      make(map[*worker[K, V]]struct{}), added: make(map[K]*record[V]),
 	}
 	p.ctx, p.cancel = context.WithCancel(r.ctx)
@@ -128,8 +136,13 @@ func (p *pass[K, V]) mapKeys() {
 	p.claims = make([]atomic.Uint32, len(indexed.keys))
 	p.left.Store(int64(len(indexed.keys)))
 	companions := &p.run.bucket.companions
+	if companions.RelatedLoader != nil {
+		p.origins = &origins[K]{
+			slotOf: p.slotOf, slots: make([]uint64, len(p.claims)), added: make(map[K]uint64), fresh: make(map[K]uint64),
+		}
+	}
 	switch {
-	case companions.AllLoader != nil:
+	case p.ofAll:
 		p.whole = true
 		p.left.Add(1)
 	case companions.BatchLoader != nil:
@@ -148,12 +161,9 @@ func (r *run[K, V]) mapped(p *pass[K, V]) {
 	}
 	p.reading, p.at, p.watched = true, r.now.Add(1), r.feed.watched()
 	r.reading.Store(p)
-	for key := range p.landed {
-		p.noteLoaded(key, 0)
-	}
-	p.landed = nil
+	p.noteMapped()
 	for key, f := range r.flights {
-		if slot, ok := p.slotOf[key]; ok && f.launched {
+		if slot, ok := p.slotOf[key]; ok && f.launched && !p.ofAll {
 			p.claims[slot].Store(claimFlying)
 		}
 	}
@@ -181,9 +191,9 @@ func (r *run[K, V]) staff(p *pass[K, V]) {
 }
 
 // claim says whether a load of key may begin. Otherwise a worker is loading it, and will tell
-// what that brought.
+// what that brought. A load of everything is none of a key.
 func (p *pass[K, V]) claim(key K) bool {
-	if p == nil || !p.reading {
+	if p == nil || !p.reading || p.ofAll {
 		return true
 	}
 	slot, ok := p.slotOf[key]
@@ -208,7 +218,7 @@ func (p *pass[K, V]) claim(key K) bool {
 	}
 }
 
-// release gives back a claim of the actor's, when its load is over.
+// releaseClaim gives back a claim of the actor's, when its load is over.
 func (r *run[K, V]) releaseClaim(key K) {
 	p := r.pass
 	if p == nil || !p.reading {

@@ -81,7 +81,7 @@ type run[K comparable, V any] struct {
 
 	nextAskers    crowd[K, V] // for a refresh that begins after the one under way
 	queuedWorkers int         // of a refresh, in the queue
-	refreshedAt   uint64      // now, when the loads of the last refresh began that was published
+	origins       *origins[K] // of the last refresh, for loads that began before it ended; nil if there are none
 	allAt         uint64      // now, when the source was asked for everything that was published last
 	pressed       atomic.Bool // callers wait for a slot
 

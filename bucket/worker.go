@@ -213,6 +213,7 @@ func (w *worker[K, V]) load(slot uint32) bool {
 	}
 	w.slots = append(w.slots[:0], slot)
 	ctx := w.begin()
+	p.origins.set(slot, w.tally.at)
 	o, failure := w.guarded(ctx, key, held)
 	if !w.end() {
 		return false
@@ -247,6 +248,9 @@ func (w *worker[K, V]) begin() context.Context {
 	if p.all == nil { // to look into that is no load
 		p.run.counters.loads.Add(1)
 	}
+	if p.origins != nil {
+		w.tally.at = p.run.now.Add(1)
+	}
 	ctx := p.ctx
 	w.ended = nil
 	if timeout := p.config.LoadTimeout; timeout > 0 {
@@ -280,6 +284,7 @@ func (w *worker[K, V]) landed() {
 	counters := &w.pass.run.counters
 	w.tally.ended = time.Now()
 	if w.pass.all != nil {
+		w.tally.ended = w.pass.gaveAt // what it says is as old as that
 		return
 	}
 	took := w.tally.ended.Sub(w.tally.began)
@@ -301,7 +306,7 @@ func (w *worker[K, V]) slowLoad(took time.Duration) SlowLoad {
 func (w *worker[K, V]) fail(err error) {
 	p, f := w.pass, classify(err)
 	if w.all {
-		p.failAll(w, f)
+		p.failAll(w, absence[V]{failure: f})
 	}
 	for _, slot := range w.slots {
 		if held, ok := p.held(slot); ok {

@@ -68,17 +68,12 @@ func (r *run[K, V]) mark(key K, at uint64) {
 }
 
 // overtaken says whether what is known of a key is younger than a load that began at that time:
-// written since, or brought by a full refresh that began later, and brought the key without being asked.
+// written since, or brought by a load that began later and brought the key without being asked.
 func (r *run[K, V]) overtaken(key K, began uint64) bool {
 	if began < r.allAt {
 		return true
 	}
-	if began < r.refreshedAt {
-		if held, ok := r.table.get(key); ok && held.source == SourceRefresh {
-			return true
-		}
-	}
-	return r.written[key] > began
+	return r.origins.of(key) > began || r.written[key] > began
 }
 
 // minPrune keeps pruning cheap: a map that small is not worth a look at every flight.
