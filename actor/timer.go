@@ -41,6 +41,10 @@ type Timer struct{ timer *time.Timer }
 // goroutine while it waits. Stop it in both Stopping and Restarting.
 func After(system *protoactor.ActorSystem, pid *protoactor.PID, d time.Duration, tick Tick) *Timer {
 	root := system.Root
+	if d <= 0 {
+		go root.Send(pid, tick)
+		return nil
+	}
 	return &Timer{time.AfterFunc(d, func() { root.Send(pid, tick) })}
 }
 

@@ -217,6 +217,8 @@ func (r *run[K, V]) recoverNote(msg any, crash error) {
 		r.passed(msg.pass)
 	case *patrol[K, V]:
 		r.patrol(msg.pass)
+	case *unsubscribed[K, V]:
+		r.forgetSubscriber(msg.subscriber)
 	case windowOver:
 		r.closeWindow() // the next incarnation launches
 	case *opened:

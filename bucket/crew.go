@@ -37,18 +37,21 @@ func (p *pass[K, V]) watch(at time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.alarm = time.AfterFunc(time.Until(at), p.giveUpLate)
+	if p.ctx.Err() == nil { // or it would outlive the pass
+		p.alarm = time.AfterFunc(time.Until(at), p.giveUpLate)
+	}
 }
 
 // giveUpLate gives up the calls that have outlived their time, and sets the alarm for the next.
 func (p *pass[K, V]) giveUpLate() {
-	if p.ctx.Err() != nil {
-		return
-	}
 	now := time.Now().UnixNano()
 	next := now + int64(p.config.LoadTimeout)
 	var late []*worker[K, V]
 	p.mu.Lock()
+	if p.ctx.Err() != nil {
+		p.mu.Unlock()
+		return
+	}
 	for w := range p.crew {
 		call := w.call.Load()
 		until := w.until.Load()

@@ -1,17 +1,21 @@
 package bucket
 
 import (
+	"context"
 	"fmt"
 	"reflect"
+
+	"github.com/dataworker-go/dataworker/loader"
 )
 
 // Equal sets when a value is taken for the one that was there before. Then an entry is renewed
 // and not replaced: nothing is written to the file, and no watcher is told.
 //
 // The default is == where that says all there is to say, and [reflect.DeepEqual] otherwise; a NaN
-// equals a NaN. The function is called by many goroutines, also in the actor's turn, so it must
-// not block. If it panics in the turn, the values differ. A function for another type than that of
-// the values is an [ErrConfig] of the start.
+// equals a NaN, unless it is the key of a map. The function is called by many goroutines, also in the actor's turn, so it must
+// not block. If it does not return in the [LoadTimeout], the values differ, or the load has failed
+// for which they are compared; so do they if it panics. A function for another type than that of the
+// values is an [ErrConfig] of the start.
 func Equal[V any](equal func(a, b V) bool) Option {
 	return func(c *Config) { c.Equal = equal }
 }
@@ -29,10 +33,14 @@ func equalityOf[V any](config *Config, standard func(a, b V) bool) (func(a, b V)
 	return equal, nil
 }
 
-// equalSafely is equal for the actor's turn.
-func (r *run[K, V]) equalSafely(a, b V) (equal bool) {
-	defer func() { _ = recover() }()
-	return r.equal(a, b)
+// equalSafely is equal for the actor's turn, which a function of the user's must not end.
+func (r *run[K, V]) equalSafely(a, b V) bool {
+	config := r.config.Load()
+	if config.Equal == nil {
+		return r.equal(a, b)
+	}
+	equal, err := loader.Call(r.ctx, config.LoadTimeout, func(context.Context) (bool, error) { return r.equal(a, b), nil })
+	return equal && err == nil
 }
 
 // equality returns how values of type V are compared if the user does not say: by == where that

@@ -3,8 +3,12 @@ package bucket_test
 import (
 	"context"
 	"math"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -153,4 +157,56 @@ func TestEqual_for_another_type_is_an_error_of_the_start(t *testing.T) {
 		require.ErrorIs(t, err, bucket.ErrConfig, name)
 		assert.Contains(t, err.Error(), "func(a, b string) bool", name)
 	}
+}
+
+func TestEqual_that_ends_its_goroutine_is_a_change(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var bad atomic.Bool
+		b := seeded(newSource(map[string]int{"a": 1}), bucket.Equal(func(a, b int) bool {
+			if bad.Load() {
+				runtime.Goexit()
+			}
+			return a == b
+		}), bucket.RefreshEvery(0))
+		start(t, b)
+		changes := b.Watch(t.Context())
+		bad.Store(true)
+		require.NoError(t, b.DirectSet(t.Context(), "a", 5))
+		bad.Store(false)
+		require.NoError(t, b.DirectSet(t.Context(), "z", 1))
+		for c := range changes {
+			require.Equal(t, "a", c.Key)
+			break
+		}
+	})
+}
+
+func TestEqual_that_ends_its_goroutine_does_not_stop_a_publication(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var bad atomic.Bool
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc: func(_ context.Context, k string) (int, error) { time.Sleep(time.Second); return 7, nil },
+			InitFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": 1, "b": 1, "c": 1}, nil },
+			LoadAllFunc: func(context.Context) (map[string]int, error) {
+				time.Sleep(time.Second)
+				return map[string]int{"a": 9, "b": 9, "c": 9, "x": 9}, nil
+			},
+		}, quiet(), bucket.RefreshEvery(0), bucket.MaxConcurrentLoads(1),
+			bucket.Gate(func(bucket.Candidate) error { bad.Store(true); return nil }),
+			bucket.Equal(func(a, b int) bool {
+				if bad.Load() {
+					runtime.Goexit()
+				}
+				return a == b
+			}))
+		start(t, b)
+		b.Watch(t.Context())
+		f := fetch(t.Context(), b, "x")
+		synctest.Wait()
+		_, err := b.Refresh(t.Context())
+		require.NoError(t, err)
+		<-f
+		got, _ := b.DirectGet("a")
+		assert.Equal(t, 9, got)
+	})
 }

@@ -142,6 +142,9 @@ func (b *Bucket[K, V]) Watch(ctx context.Context) iter.Seq[Change[K, V]] {
 	if r == nil || r.phase() == phaseOver {
 		return func(func(Change[K, V]) bool) {}
 	}
+	if ctx == nil { // never ends
+		ctx = context.Background()
+	}
 	w := r.feed.join()
 	forget := context.AfterFunc(ctx, func() { r.feed.leave(w) })
 	return func(yield func(Change[K, V]) bool) {

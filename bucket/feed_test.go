@@ -280,3 +280,11 @@ func heap() int64 {
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
 }
+
+func TestWatch_takes_no_context_as_one_that_never_ends(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := seeded(newSource(map[string]int{"a": 1}), bucket.RefreshEvery(0))
+		start(t, b)
+		assert.NotPanics(t, func() { b.Watch(nil) }) //nolint:staticcheck // as others do
+	})
+}

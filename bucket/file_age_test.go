@@ -3,10 +3,14 @@ package bucket_test
 import (
 	"context"
 	"maps"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -108,5 +112,51 @@ func TestRefreshAtStart_fills_a_bucket_whose_source_gives_everything(t *testing.
 		start(t, b)
 		synctest.Wait()
 		assert.Equal(t, map[string]int{"a": 1}, maps.Collect(b.All()))
+	})
+}
+
+func TestMaxDumpAge_does_not_exchange_what_is_held_for_nothing(t *testing.T) {
+	path := t.TempDir() + "/f.dump"
+	inBubble(t, func(t *testing.T) {
+		fs := loader.Funcs[string, int]{
+			LoadFunc: func(context.Context, string) (int, error) { return 1, nil },
+			InitFunc: func(context.Context) (map[string]int, error) { return nil, nil },
+		}
+		b := bucket.New("widgets", fs, quiet(), bucket.RefreshEvery(0), bucket.File(path))
+		_, sup := start(t, b)
+		require.NoError(t, b.DirectSet(t.Context(), "a", 1))
+		require.NoError(t, sup.Stop(t.Context()))
+		time.Sleep(time.Hour)
+		_, _ = start(t, b.With(bucket.MaxDumpAge(time.Minute)))
+		_, ok := b.DirectGet("a")
+		assert.True(t, ok, "a Set that was acknowledged is gone")
+	})
+}
+
+type exitHook struct{ on atomic.Bool }
+
+func (h *exitHook) Levels() []logrus.Level { return logrus.AllLevels }
+func (h *exitHook) Fire(e *logrus.Entry) error {
+	if h.on.Load() && e.Message == "bucket is ready" {
+		h.on.Store(false)
+		runtime.Goexit()
+	}
+	return nil
+}
+
+func TestRefreshAtStart_is_made_up_for_after_a_crash(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		logger, _ := logtest.NewNullLogger()
+		hook := &exitHook{}
+		hook.on.Store(true)
+		logger.AddHook(hook)
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc:    func(_ context.Context, k string) (int, error) { return 7, nil },
+			LoadAllFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": 9}, nil },
+		}, bucket.Logger(logger), bucket.RefreshAtStart(true))
+		start(t, b)
+		time.Sleep(time.Minute)
+		got, _ := b.DirectGet("a")
+		assert.Equal(t, 9, got)
 	})
 }

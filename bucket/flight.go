@@ -79,8 +79,11 @@ func (r *run[K, V]) join(a *ask[K, V], again bool) {
 		f.board(a)
 		f.again = f.again || again && !f.launched
 		if f.again && f.waiting { // a reload has no company to wait for
-			f.waiting = false
+			r.window.leave(f)
 			r.queue.push(f)
+		}
+		if a.many && f.waiting { // a FetchMany takes it along
+			r.closeWindow()
 		}
 	}
 	r.launch()
@@ -101,7 +104,7 @@ func (r *run[K, V]) crowded(a *ask[K, V], alone bool) bool {
 	if r.mayTravel(a) {
 		room *= config.BatchSize
 	}
-	queued := r.queue.size() - r.dropped + len(r.window.flights)
+	queued := r.queue.size() - r.dropped + r.window.waiting
 	if alone && queued < room {
 		return false
 	}
@@ -136,7 +139,7 @@ func (r *run[K, V]) dropIdle(f *flight[K, V]) {
 		f.dropped = true
 		delete(r.flights, f.key)
 		if f.waiting {
-			f.waiting = false
+			r.window.leave(f)
 			return
 		}
 		if r.dropped++; 2*r.dropped > r.queue.size() {
@@ -197,11 +200,20 @@ func (r *run[K, V]) begin(f *flight[K, V], timeout time.Duration) {
 		held, _ = r.table.get(key)
 	}
 	loader.Go(r.ctx, timeout,
-		func(ctx context.Context) (outcome[K, V], error) {
+		func(ctx context.Context) (*loaded[K, V], error) {
 			defer r.returned(&f.own)
-			return r.load(ctx, key, again, held)
+			o, err := r.load(ctx, key, again, held)
+			if err != nil { // looked into here, where its methods may do what they like
+				return &loaded[K, V]{flight: f, failure: classify(loader.LateError(ctx, err))}, nil
+			}
+			return &loaded[K, V]{flight: f, outcome: o}, nil
 		},
-		func(o outcome[K, V], err error) { r.tell(&loaded[K, V]{f, o, classify(err)}) })
+		func(note *loaded[K, V], err error) {
+			if err != nil {
+				note = &loaded[K, V]{flight: f, failure: classify(err)}
+			}
+			r.tell(note)
+		})
 }
 
 // abandon is land for a flight whose landing the actor did not survive. It may have

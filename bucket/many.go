@@ -50,9 +50,6 @@ func (w *worker[K, V]) loadMany() bool {
 	}
 	terms.into = slices.Grow(terms.into[:0], len(slots))[:len(slots)]
 	ctx := w.begin()
-	for _, slot := range slots {
-		p.origins.set(slot, w.tally.at)
-	}
 	found := w.guardedMany(ctx, terms)
 	if !w.end() {
 		return false

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -305,4 +306,101 @@ func TestFilterRefresh_has_the_last_word_on_batches_too(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestFilterRefresh_is_not_asked_about_what_is_not_there(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc:    func(context.Context, string) (int, error) { return 0, loader.ErrNotFound },
+			InitFunc:    func(context.Context) (map[string]int, error) { return map[string]int{"a": 1, "b": 1, "c": 1}, nil },
+			LoadAllFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": 1, "c": 1}, nil },
+			FilterRefreshFunc: func(_ context.Context, key string, v int, err error) (int, error) {
+				if errors.Is(err, loader.ErrNotFound) {
+					return -1, nil // keep a tombstone
+				}
+				return v, err
+			},
+		}, quiet(), bucket.RefreshEvery(0))
+		start(t, b)
+		require.NoError(t, b.Delete(t.Context(), "b"))
+		report, err := b.Refresh(t.Context())
+		require.NoError(t, err)
+		_, held := b.DirectGet("b")
+		require.False(t, held, "%+v", report)
+	})
+}
+
+type exitError struct{ error }
+
+func (exitError) Is(error) bool { runtime.Goexit(); return false }
+
+func TestLoadAll_with_an_error_that_ends_its_goroutine_has_failed(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc:    func(context.Context, string) (int, error) { return 0, exitError{errDown} },
+			InitFunc:    func(context.Context) (map[string]int, error) { return map[string]int{"a": 1, "b": 1, "c": 1}, nil },
+			LoadAllFunc: func(context.Context) (map[string]int, error) { return nil, exitError{errDown} },
+		}, quiet(), bucket.RefreshEvery(0))
+		start(t, b)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err := b.Fetch(ctx, "x")
+		require.Error(t, err)
+		begun := time.Now()
+		report, err := b.Refresh(ctx)
+		require.NoError(t, err)
+		assert.Equal(t, 3, report.Failed)
+		assert.Zero(t, time.Since(begun))
+	})
+}
+
+func TestLoadAll_gave_a_value_when_it_returned(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc:    func(context.Context, string) (int, error) { return 1, nil },
+			InitFunc:    func(context.Context) (map[string]int, error) { return map[string]int{"a": 1, "b": 1}, nil },
+			LoadAllFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": 2, "b": 2, "c": 2}, nil },
+			FilterRefreshFunc: func(_ context.Context, _ string, v int, err error) (int, error) {
+				time.Sleep(5 * time.Second)
+				return v, err
+			},
+		}, quiet(), bucket.RefreshEvery(0))
+		start(t, b)
+		begun := time.Now()
+		_, err := b.Refresh(t.Context())
+		require.NoError(t, err)
+		for _, k := range []string{"a", "b", "c"} {
+			e, _ := b.Entry(k)
+			assert.Zero(t, e.LoadedAt.Sub(begun), k)
+		}
+	})
+}
+
+func TestFetch_MaxAge_does_not_take_what_LoadAll_gave_before(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var v atomic.Int64
+		v.Store(1)
+		cmp := make(chan struct{})
+		var hold atomic.Bool
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc:    func(_ context.Context, k string) (int, error) { return int(v.Load()), nil },
+			InitFunc:    func(context.Context) (map[string]int, error) { return map[string]int{"a": 1}, nil },
+			LoadAllFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": int(v.Load())}, nil },
+			FilterRefreshFunc: func(_ context.Context, _ string, v int, err error) (int, error) {
+				if hold.Load() {
+					<-cmp
+				}
+				return v, err
+			},
+		}, quiet(), bucket.RefreshEvery(0))
+		start(t, b)
+		hold.Store(true)
+		go func() { _, _ = b.Refresh(context.Background()) }()
+		time.Sleep(10 * time.Second)
+		v.Store(2)
+		time.AfterFunc(time.Second, func() { hold.Store(false); close(cmp) })
+		got, err := b.Fetch(t.Context(), "a", bucket.MaxAge(time.Second))
+		require.NoError(t, err)
+		assert.Equal(t, 2, got, "the source has had 2 for a second")
+	})
 }

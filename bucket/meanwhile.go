@@ -76,8 +76,11 @@ func (p *pass[K, V]) noteLoaded(key K, at uint64) {
 
 // loadsLater says whether the pass will load key from now on.
 func (p *pass[K, V]) loadsLater(key K) bool {
+	if !p.reading || p.ofAll {
+		return false
+	}
 	slot, ok := p.slotOf[key]
-	if !ok || !p.reading || p.ofAll {
+	if !ok {
 		return false
 	}
 	switch p.claims[slot].Load() {

@@ -97,8 +97,8 @@ func Jitter(fraction float64) Option { return func(c *Config) { c.Jitter = fract
 func CacheEnabled(enabled bool) Option { return func(c *Config) { c.CacheEnabled = enabled } }
 
 // LoadTimeout bounds one call of the loader; the default is [DefaultLoadTimeout].
-// Zero means no bound, and then a loader that hangs holds its slot for ever, or, in a full
-// refresh, for the [StallTimeout].
+// Zero means no bound, and then a loader that hangs holds its slot for ever, or until a full refresh
+// has waited for it, or for the slot, for the [StallTimeout].
 func LoadTimeout(bound time.Duration) Option { return func(c *Config) { c.LoadTimeout = bound } }
 
 // InitTimeout bounds Init, and the function of [OptionsFunc]; the default is
@@ -135,10 +135,10 @@ func RefreshRate(perSecond float64) Option { return func(c *Config) { c.RefreshR
 
 // StallTimeout bounds for how long a full refresh may stand still, with no load of it coming to
 // an end, on top of the [LoadTimeout] and of the pauses of the [RefreshRate]. Then, or up to a
-// quarter of that time later, it is given up,
-// its loads are abandoned, and it begins anew for those who wait for it; [Bucket.Health] says so
-// until one gets through, and [RefreshStalled] is published. The default is [DefaultStallTimeout].
-// Zero means no bound.
+// quarter of that time later, it is given up. Its loads are abandoned, and those of callers that
+// have taken as long; it begins anew for those who wait for it; [Bucket.Health] says so until one
+// gets through, and [RefreshStalled] is published. The default is [DefaultStallTimeout]. Zero means
+// no bound.
 func StallTimeout(bound time.Duration) Option { return func(c *Config) { c.StallTimeout = bound } }
 
 // BatchSize bounds how many keys one call of a [loader.BatchLoader] gets; the

@@ -60,6 +60,7 @@ type run[K comparable, V any] struct {
 
 	starting  bool          // OptionsFunc, the file or Init is at work
 	step      int           // counts them; their notes carry it
+	atStart   bool          // the refresh of the start has begun
 	planted   bool          // the seed of a bucket with a file is in the table
 	reseeded  bool          // in place of what the file held, which was too old
 	spawnedAt time.Time     // for the log

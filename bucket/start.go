@@ -130,7 +130,13 @@ func (a *bucketActor[K, V]) seeded(ctx protoactor.Context, note *seeded[K, V]) {
 		})
 		r.changeVitals(func(v *vitals) { v.initFailed = note.err })
 	}
-	if note.err == nil && !r.planted && r.dumpTooOld() {
+	switch {
+	case note.err != nil || r.planted || !r.dumpTooOld():
+	case len(note.seed.values) == 0:
+		r.log(func(log logrus.FieldLogger) {
+			log.Warn("Init gave nothing; the bucket starts with what its file held, old as it is")
+		})
+	default:
 		r.table = newTable[K, V](r.table.bypass, r.table.hits)
 		r.reseeded = true
 	}
@@ -173,7 +179,18 @@ func (a *bucketActor[K, V]) ready(ctx protoactor.Context) {
 	})
 	a.report(nil)
 	r.serveHeld()
-	if seeded := r.planted && r.vitals.Load().initFailed == nil; config.RefreshAtStart && !seeded {
+	r.refreshAtStart()
+}
+
+// refreshAtStart begins the refresh that the options ask for, unless what is held is new.
+func (r *run[K, V]) refreshAtStart() {
+	if !r.config.Load().RefreshAtStart || r.atStart {
+		return
+	}
+	r.atStart = true
+	v := r.vitals.Load()
+	fromFile := r.keeper != nil && !v.recovery.Empty() && !r.reseeded
+	if !r.planted || v.initFailed != nil || fromFile {
 		r.refresh(nil)
 	}
 }
@@ -195,6 +212,7 @@ func (a *bucketActor[K, V]) carryOn(ctx protoactor.Context) {
 		r.resumeKeeper()
 		r.serveHeld()
 		r.launch()
+		r.refreshAtStart()
 		r.tellClock()
 		a.report(nil)
 	}

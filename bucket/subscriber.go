@@ -62,7 +62,7 @@ func (a *bucketActor[K, V]) subscribe(ctx protoactor.Context, to *protoactor.PID
 		return
 	}
 	ctx.Watch(to) // again by each incarnation that is asked
-	if r.subscribers[to.String()] == nil {
+	if s := r.subscribers[to.String()]; s == nil || s.ctx.Err() != nil {
 		s := &subscriber[K, V]{run: r, to: to}
 		s.ctx, s.cancel = context.WithCancel(context.Background())
 		r.subscribers[to.String()] = s

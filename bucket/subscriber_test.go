@@ -328,3 +328,39 @@ func TestSubscribe_outlives_a_crash_and_ends_with_the_bucket(t *testing.T) {
 		require.ErrorIs(t, b.DirectSet(t.Context(), "a", 1), bucket.ErrStopped)
 	})
 }
+
+func TestSubscribe_begins_anew_after_the_word_of_an_end_was_lost(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := seeded(newSource(map[string]int{"a": 1}), bucket.RefreshEvery(0))
+		var once atomic.Bool
+		system, _ := start(t, saboteur{b, func(msg any) bool {
+			name := fmt.Sprintf("%T", msg)
+			if name == "*actor.Terminated" {
+				return true
+			}
+			return len(name) > 20 && name[:20] == "*bucket.unsubscribed" && once.CompareAndSwap(false, true)
+		}})
+		var got atomic.Int64
+		spawn := func() *protoactor.PID {
+			pid, err := system.Root.SpawnNamed(protoactor.PropsFromFunc(func(ctx protoactor.Context) {
+				if _, ok := ctx.Message().(bucket.Changes); ok {
+					got.Add(1)
+				}
+			}), "me")
+			require.NoError(t, err)
+			return pid
+		}
+		pid := spawn()
+		require.IsType(t, bucket.Done{}, request(t, system, b.PID(), bucket.Subscribe{To: pid}))
+		require.NoError(t, system.Root.StopFuture(pid).Wait())
+		synctest.Wait()
+		require.NoError(t, b.DirectSet(t.Context(), "a", 2))
+		synctest.Wait()
+		pid = spawn()
+		require.IsType(t, bucket.Done{}, request(t, system, b.PID(), bucket.Subscribe{To: pid}))
+		require.NoError(t, b.DirectSet(t.Context(), "a", 3))
+		synctest.Wait()
+		assert.EqualValues(t, 1, got.Load(), "subscribed, Done, and nothing comes")
+		system.Root.Stop(pid)
+	})
+}

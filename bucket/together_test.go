@@ -489,3 +489,61 @@ func TestBatchWindow_is_not_for_what_cannot_travel(t *testing.T) {
 		}
 	})
 }
+
+func TestBatchWindow_does_not_count_those_who_have_left(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var calls atomic.Int64
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc: func(context.Context, string) (int, error) { return 1, nil },
+			LoadBatchFunc: func(_ context.Context, keys []string) (map[string]int, error) {
+				calls.Add(1)
+				return nil, nil
+			},
+		}, quiet(), bucket.RefreshEvery(0), bucket.BatchWindow(time.Minute), bucket.BatchSize(4), bucket.MaxConcurrentLoads(1), bucket.MaxWaiting(1))
+		start(t, b)
+		// three come and go
+		var wg sync.WaitGroup
+		for i := range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			wg.Go(func() { _, _ = b.Fetch(ctx, fmt.Sprint("gone", i)) })
+		}
+		wg.Wait()
+		synctest.Wait()
+		// two keys: there is room for a batch of four
+		for i := range 4 {
+			wg.Go(func() {
+				_, err := b.Fetch(t.Context(), fmt.Sprint("here", i))
+				assert.NotErrorIs(t, err, bucket.ErrBusy)
+			})
+			synctest.Wait()
+		}
+		begun := time.Now()
+		wg.Wait()
+		assert.Zero(t, time.Since(begun).Truncate(time.Minute))
+		assert.EqualValues(t, 1, calls.Load(), "batches for 4 misses that fit into one")
+	})
+}
+
+func TestBatchWindow_ends_for_those_whom_a_FetchMany_asks_for(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc: func(context.Context, string) (int, error) { return 1, nil },
+			LoadBatchFunc: func(_ context.Context, keys []string) (map[string]int, error) {
+				m := map[string]int{}
+				for _, k := range keys {
+					m[k] = 1
+				}
+				return m, nil
+			},
+		}, quiet(), bucket.RefreshEvery(0), bucket.BatchWindow(time.Minute))
+		start(t, b)
+		fetch(t.Context(), b, "a")
+		fetch(t.Context(), b, "b")
+		synctest.Wait()
+		begun := time.Now()
+		_, err := b.FetchMany(t.Context(), []string{"a", "b"})
+		require.NoError(t, err)
+		assert.Zero(t, time.Since(begun), "a FetchMany does not wait for a window")
+	})
+}

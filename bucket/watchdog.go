@@ -1,6 +1,8 @@
 package bucket
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -8,7 +10,7 @@ import (
 
 // watchdog looks after one full refresh. Each of its loads has a deadline, and still it could
 // stand still: a load without one hangs, or callers have all slots and do not get on. Then it is
-// given up, and the next one begins:
+// given up, with the loads that are in its way, and the next one begins:
 //
 //	beginPass ──▶ timer ──patrol──▶ actor: has anything happened? ── no, for StallTimeout ──▶ giveUpPass
 //	                ▲                          │ yes
@@ -80,9 +82,7 @@ func (r *run[K, V]) giveUpPass(p *pass[K, V], stood time.Duration) {
 	r.flying -= p.abandonAll()
 	r.pass = nil
 	r.reading.Store(nil)
-	for _, f := range r.riders() {
-		r.dismount(f)
-	}
+	r.clearWay(p.stallTimeout())
 	r.beginPass()
 	p.askers.moveTo(&r.pass.askers)
 	r.nextAskers.moveTo(&r.pass.askers)
@@ -103,15 +103,28 @@ func (r *run[K, V]) giveUpPass(p *pass[K, V], stood time.Duration) {
 	r.launch()
 }
 
-// riders are the flights that wait for a load of the refresh.
-func (r *run[K, V]) riders() (riders []*flight[K, V]) {
+// clearWay takes off the flights that waited for a load of the refresh, and gives up those that have
+// been in its way for too long: they have a slot, and no time-out.
+func (r *run[K, V]) clearWay(most time.Duration) {
+	var riders, stuck []*flight[K, V]
 	for _, f := range r.flights {
-		if f.riding && !f.landed {
+		switch {
+		case !f.launched || f.landed:
+		case f.riding:
 			riders = append(riders, f)
+		case time.Since(f.call.started) >= most:
+			stuck = append(stuck, f)
 		}
 	}
-	return riders
+	for _, f := range riders {
+		r.dismount(f)
+	}
+	for _, f := range stuck {
+		r.land(&loaded[K, V]{flight: f, failure: &failure{errInTheWay, timedOut}})
+	}
 }
+
+var errInTheWay = fmt.Errorf("%w: it took so long that a full refresh stood still", context.DeadlineExceeded)
 
 // abandonAll gives up the loads at work of a pass that has been stopped, and says how many they
 // were.

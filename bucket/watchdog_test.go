@@ -305,3 +305,26 @@ func TestProgress_counts_each_slow_load(t *testing.T) {
 		}
 	})
 }
+
+func TestRefresh_is_not_held_up_by_a_caller_whose_load_hangs(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		end := make(chan struct{})
+		var hang atomic.Bool
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc: func(_ context.Context, k string) (int, error) {
+				if k == "a" && hang.CompareAndSwap(true, false) {
+					<-end
+				}
+				return 2, nil
+			},
+			InitFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": 1, "b": 1}, nil },
+		}, quiet(), bucket.RefreshEvery(time.Minute), bucket.LoadTimeout(0))
+		start(t, b)
+		hang.Store(true)
+		go func() { _, _ = b.RefreshKey(context.Background(), "a") }()
+		time.Sleep(24 * time.Hour)
+		got, _ := b.DirectGet("b")
+		assert.Equal(t, 2, got, "one hung RefreshKey(a) stops all refreshing for ever")
+		close(end)
+	})
+}

@@ -6,8 +6,20 @@ import "time"
 //
 //	Fetch ──▶ window ──(BatchWindow is over, or a batch is full, or a FetchMany comes)──▶ queue
 type window[K comparable, V any] struct {
-	flights []*flight[K, V]
+	flights []*flight[K, V] // those that have left included
+	waiting int
 	timer   *time.Timer // of the first of them
+}
+
+func (w *window[K, V]) join(f *flight[K, V]) {
+	f.waiting = true
+	w.waiting++
+	w.flights = append(w.flights, f)
+}
+
+func (w *window[K, V]) leave(f *flight[K, V]) {
+	f.waiting = false
+	w.waiting--
 }
 
 // windowOver says that misses have waited long enough.
@@ -37,9 +49,8 @@ func (r *run[K, V]) place(f *flight[K, V]) {
 		r.closeWindow()
 		r.queue.push(f)
 	default:
-		f.waiting = true
-		r.window.flights = append(r.window.flights, f)
-		if len(r.window.flights) >= config.BatchSize {
+		r.window.join(f)
+		if r.window.waiting >= config.BatchSize {
 			r.closeWindow()
 		} else if r.window.timer == nil {
 			r.window.timer = time.AfterFunc(config.BatchWindow, func() { r.tell(windowOver{}) })
@@ -54,8 +65,8 @@ func (r *run[K, V]) closeWindow() {
 		r.window.timer = nil
 	}
 	for _, f := range r.window.flights {
-		if f.waiting { // or it has left
-			f.waiting = false
+		if f.waiting {
+			r.window.leave(f)
 			r.queue.push(f)
 		}
 	}

@@ -213,7 +213,6 @@ func (w *worker[K, V]) load(slot uint32) bool {
 	}
 	w.slots = append(w.slots[:0], slot)
 	ctx := w.begin()
-	p.origins.set(slot, w.tally.at)
 	o, failure := w.guarded(ctx, key, held)
 	if !w.end() {
 		return false
@@ -250,6 +249,9 @@ func (w *worker[K, V]) begin() context.Context {
 	}
 	if p.origins != nil {
 		w.tally.at = p.run.now.Add(1)
+		for _, slot := range w.slots {
+			p.origins.set(slot, w.tally.at)
+		}
 	}
 	ctx := p.ctx
 	w.ended = nil
