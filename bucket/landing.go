@@ -73,7 +73,7 @@ func (r *run[K, V]) settleFailure(c *change[K, V], err *loader.Error, kind failu
 
 	held, ok := r.table.get(f.key)
 	switch {
-	case kind == notFound && ok && f.again:
+	case kind == notFound && ok && !r.table.bypass: // also if it has come since it was missed
 		c.edits = append(c.edits, edit[K, V]{key: f.key})
 		r.mark(f.key, f.at)
 	case kind == notFound:

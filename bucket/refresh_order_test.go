@@ -385,3 +385,25 @@ func TestLoadAll_that_fails_does_not_overtake_a_load(t *testing.T) {
 		assert.Equal(t, map[string]int{"a": 3, "b": 1}, maps.Collect(b.All()))
 	})
 }
+
+func TestLoadAll_is_won_by_a_later_word_that_comes_after_the_publication(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		load, pass := make(chan struct{}), make(chan struct{})
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc:    func(context.Context, string) (int, error) { <-load; return 0, loader.ErrNotFound },
+			LoadAllFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": 1, "gone": 1}, nil },
+		}, quiet(), bucket.Gate(func(bucket.Candidate) error { <-pass; return nil }))
+		start(t, b)
+		refreshed, fetched := make(chan error, 1), make(chan error, 1)
+		go func() { _, err := b.Refresh(t.Context()); refreshed <- err }()
+		synctest.Wait()
+		go func() { _, err := b.Fetch(t.Context(), "gone"); fetched <- err }()
+		synctest.Wait()
+		close(pass)
+		require.NoError(t, <-refreshed)
+		assert.Equal(t, 2, b.Len())
+		close(load)
+		require.ErrorIs(t, <-fetched, loader.ErrNotFound)
+		assert.Equal(t, []string{"a"}, b.Keys())
+	})
+}
