@@ -17,6 +17,7 @@ type tally[K comparable, V any] struct {
 	at               uint64         // run.now when it began, if the pass has origins
 	oldest           int64          // of the records, as table.oldest
 	found            int            // of what the source gave in one go
+	but              []K            // of which that brought nothing
 	changes          []Change[K, V] // for the watchers
 }
 
@@ -100,6 +101,9 @@ func (p *pass[K, V]) settleFailure(t *tally[K, V], slot uint32, held *record[V],
 	}
 	t.report.addFailure(err)
 	p.origins.set(slot, 0)
+	if p.all != nil {
+		t.but = append(t.but, p.keys[slot])
+	}
 	p.put(t, slot, held.failed(err))
 }
 
@@ -249,11 +253,11 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 // and have not ended; see overtaken.
 func (r *run[K, V]) noteOrigins(p *pass[K, V]) {
 	if p.all != nil {
-		r.allAt = p.allAt.Load()
+		r.allAt, r.allBut = p.allAt.Load(), p.but
 	}
-	r.origins = nil
-	if r.aloft > 0 {
-		r.origins = p.origins
+	r.origins = p.origins
+	if r.aloft == 0 {
+		r.origins, r.allBut = nil, nil
 	}
 }
 

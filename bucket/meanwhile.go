@@ -112,29 +112,41 @@ func (p *pass[K, V]) noteFailed(key K, t *trouble, f *flight[K, V]) {
 	}
 }
 
-// keeps says whether the table's word about a key is later than the pass's.
+// keeps says whether the table's word about a key is later than the pass's, or the pass has none.
 func (p *pass[K, V]) keeps(key K, at uint64) bool {
-	if p.all != nil {
-		return at > p.allAt.Load()
+	if p.all == nil {
+		return at > p.origins.of(key)
 	}
-	return at > p.origins.of(key)
+	_, but := p.but[key]
+	return but || at > p.allAt.Load()
 }
 
-// keepUp does to the next generation what the table has seen since the pass began.
-func (p *pass[K, V]) keepUp() {
-	for key, err := range p.failed {
-		if held, ok := p.next.get(key); ok {
-			p.next.replace(key, held.failed(err))
-		}
+// noteIn puts something into a map that is made when it is needed.
+func noteIn[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = make(map[K]V)
 	}
+	(*m)[key] = value
+}
+
+// keepUp does to the next generation what the table has seen since the pass began. What wins is
+// marked byHand.
+func (p *pass[K, V]) keepUp() {
 	for key, at := range p.askedAt {
 		if !p.keeps(key, at) {
 			continue
 		}
+		p.askedAt[key] = byHand
+		delete(p.failed, key)
 		if held, ok := p.run.table.get(key); ok {
 			p.next.replace(key, held)
 		} else {
 			p.next.remove(key)
+		}
+	}
+	for key, err := range p.failed {
+		if held, ok := p.next.get(key); ok {
+			p.next.replace(key, held.failed(err))
 		}
 	}
 }
@@ -150,7 +162,7 @@ func (p *pass[K, V]) news() []Change[K, V] {
 		return touched
 	})
 	for key, at := range p.askedAt {
-		if p.keeps(key, at) {
+		if at == byHand {
 			continue
 		}
 		held, _ := p.run.table.get(key)

@@ -60,6 +60,7 @@ type pass[K comparable, V any] struct {
 	mu      sync.Mutex // guards what follows, and origins.added and origins.fresh
 	report  Report
 	found   int              // keys with a slot, of what the source gave in one go
+	but     map[K]struct{}   // keys of which that brought nothing
 	added   map[K]*record[V] // of keys without a slot
 	changes []Change[K, V]   // for the watchers
 	refuse  error            // why it must not be published

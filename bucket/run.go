@@ -80,11 +80,12 @@ type run[K comparable, V any] struct {
 	pass    *pass[K, V]          // the full refresh under way
 	nextDue time.Time            // of the next one
 
-	nextAskers    crowd[K, V] // for a refresh that begins after the one under way
-	queuedWorkers int         // of a refresh, in the queue
-	origins       *origins[K] // of the last refresh, for loads that began before it ended; nil if there are none
-	allAt         uint64      // now, when the source was asked for everything that was published last
-	pressed       atomic.Bool // callers wait for a slot
+	nextAskers    crowd[K, V]    // for a refresh that begins after the one under way
+	queuedWorkers int            // of a refresh, in the queue
+	origins       *origins[K]    // of the last refresh, for loads that began before it ended; nil if there are none
+	allAt         uint64         // now, when the source was asked for everything that was published last
+	allBut        map[K]struct{} // of which that brought nothing, for loads that began before
+	pressed       atomic.Bool    // callers wait for a slot
 
 	keeper      *keeper[K, V]                // of the file; nil without one
 	subscribers map[string]*subscriber[K, V] // by their PIDs

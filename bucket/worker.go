@@ -384,6 +384,9 @@ func (p *pass[K, V]) addUp(w *worker[K, V]) {
 	p.mu.Lock()
 	p.report.add(w.tally.report)
 	p.found += w.tally.found
+	for _, key := range w.tally.but {
+		noteIn(&p.but, key, struct{}{})
+	}
 	p.changes = append(p.changes, w.tally.changes...)
 	if oldest := w.tally.oldest; oldest != 0 && (p.next.oldest == 0 || oldest < p.next.oldest) {
 		p.next.oldest = oldest

@@ -70,7 +70,7 @@ func (r *run[K, V]) mark(key K, at uint64) {
 // overtaken says whether what is known of a key is younger than a load that began at that time:
 // written since, or brought by a load that began later and brought the key without being asked.
 func (r *run[K, V]) overtaken(key K, began uint64) bool {
-	if began < r.allAt {
+	if _, but := r.allBut[key]; began < r.allAt && !but {
 		return true
 	}
 	return r.origins.of(key) > began || r.written[key] > began
