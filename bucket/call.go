@@ -76,9 +76,11 @@ func (r *run[K, V]) beginMany(flights []*flight[K, V], timeout time.Duration) {
 	for i, f := range flights {
 		keys[i] = f.key
 	}
+	var at uint64
 	loader.Go(r.ctx, timeout,
 		func(ctx context.Context) ([]brought[V], error) {
 			defer r.returned(c)
+			at = r.now.Add(1)
 			return r.loadMissing(ctx, keys), nil
 		},
 		func(answers []brought[V], err error) {
@@ -86,6 +88,7 @@ func (r *run[K, V]) beginMany(flights []*flight[K, V], timeout time.Duration) {
 			for i, f := range flights {
 				note := &loaded[K, V]{flight: f, failure: all}
 				if all == nil {
+					note.at = at // that is, it has returned
 					note.outcome, note.failure = outcome[K, V]{value: answers[i].value}, answers[i].failure
 				}
 				r.tell(note)

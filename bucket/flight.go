@@ -202,11 +202,12 @@ func (r *run[K, V]) begin(f *flight[K, V], timeout time.Duration) {
 	loader.Go(r.ctx, timeout,
 		func(ctx context.Context) (*loaded[K, V], error) {
 			defer r.returned(&f.own)
+			at := r.now.Add(1)
 			o, err := r.load(ctx, key, again, held)
 			if err != nil { // looked into here, where its methods may do what they like
-				return &loaded[K, V]{flight: f, failure: classify(loader.LateError(ctx, err))}, nil
+				return &loaded[K, V]{flight: f, at: at, failure: classify(loader.LateError(ctx, err))}, nil
 			}
-			return &loaded[K, V]{flight: f, outcome: o}, nil
+			return &loaded[K, V]{flight: f, at: at, outcome: o}, nil
 		},
 		func(note *loaded[K, V], err error) {
 			if err != nil {

@@ -18,6 +18,7 @@ func (r *run[K, V]) land(note *loaded[K, V]) {
 	}
 	r.clearRunway()
 	f.landed = true
+	f.at = max(f.at, note.at)
 	r.vacate(f)
 	c := change[K, V]{flight: f, awaits: f.waiters.size() > 0}
 	r.settle(&c, note.outcome, note.failure)
@@ -44,20 +45,17 @@ func (r *run[K, V]) settle(c *change[K, V], o outcome[K, V], failed *failure) {
 	}
 
 	c.got = answer[V]{value: o.value, loaded: true}
+	held, ok := r.table.get(f.key)
+	same := (o.same || o.verdict == unchanged) && ok && held.version == o.against // and not of what came since
 	r.counters.failedInARow.Store(0)
 	save := f.save && r.config.Load().CacheEnabled
 	current := !f.stale && !r.overtaken(f.key, f.at)
 	switch {
 	case !save:
-	case o.verdict == unchanged:
-		if current {
-			r.mark(f.key, f.at)
-			r.renew(c, f.key)
-		}
-	case o.bundled:
+	case o.verdict != unchanged && o.bundled:
 		r.settleRelated(c, o.related)
 	case current:
-		r.saveAgain(c, f.key, o.value, o.same)
+		r.saveAgain(c, f.key, o.value, same)
 	}
 }
 

@@ -14,6 +14,7 @@ type outcome[K comparable, V any] struct {
 	verdict verdict
 	value   V
 	same    bool    // the value equals the one that was held when the load began
+	against uint64  // the version of that; 0 if there was none
 	related map[K]V // every pair is saved; the value itself then is not
 	bundled bool    // related counts, even if it is empty
 
@@ -82,6 +83,9 @@ func (r *run[K, V]) load(ctx context.Context, key K, again bool, held *record[V]
 	if filter := b.companions.RefreshFilter; again && filter != nil {
 		o.value, err = filter.FilterRefresh(ctx, key, o.value, err)
 		o.related = filterRelated(ctx, filter, o.related)
+	}
+	if held != nil {
+		o.against = held.version
 	}
 	o.related = maps.Clone(o.related) // here, where a panic is a failed load: the map is the user's
 

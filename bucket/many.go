@@ -58,6 +58,9 @@ func (w *worker[K, V]) loadMany() bool {
 	for i, slot := range slots {
 		answer := &terms.into[i]
 		o := outcome[K, V]{value: answer.value, verdict: answer.verdict, same: answer.same}
+		if held[i] != nil {
+			o.against = held[i].version
+		}
 		if _, still := p.held(slot); still || held[i] == nil {
 			p.settle(&w.tally, slot, held[i], o, answer.failure)
 		}
@@ -208,28 +211,43 @@ func (p *pass[K, V]) addRest() {
 	if p.all == nil || p.found == len(p.all) {
 		return
 	}
-	rest, err := loader.Call(p.ctx, p.config.LoadTimeout, func(ctx context.Context) (map[K]V, error) {
-		rest := make(map[K]V, len(p.all)-p.found)
+	type divided struct {
+		rest map[K]V
+		but  map[K]struct{} // refused by the filter
+	}
+	filter := p.run.bucket.companions.RefreshFilter
+	found, err := loader.Call(p.ctx, p.config.LoadTimeout, func(ctx context.Context) (d divided, err error) {
+		d = divided{rest: make(map[K]V, len(p.all)-p.found), but: make(map[K]struct{})}
 		for key, value := range p.all {
-			if _, ok := p.slotOf[key]; !ok {
-				rest[key] = value
+			if _, ok := p.slotOf[key]; ok {
+				continue
+			}
+			var refused error
+			if filter != nil {
+				value, refused = filter.FilterRefresh(ctx, key, value, nil)
+			}
+			switch {
+			case refused == nil:
+				d.rest[key] = value
+			case !errors.Is(refused, loader.ErrNotFound):
+				d.but[key] = struct{}{}
 			}
 		}
-		if filter := p.run.bucket.companions.RefreshFilter; filter != nil {
-			rest = filterRelated(ctx, filter, rest)
-		}
-		return rest, nil
+		return d, nil
 	})
 	if err != nil { // of the filter
 		p.refuse = err
 		return
 	}
 	var t tally[K, V]
-	for key, value := range rest {
+	for key, value := range found.rest {
 		p.add(&t, key, value, p.gaveAt)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for key := range found.but {
+		noteIn(&p.but, key, struct{}{})
+	}
 	p.report.add(t.report)
 }
 

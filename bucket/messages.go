@@ -185,6 +185,7 @@ type (
 		flight  *flight[K, V]
 		outcome outcome[K, V]
 		failure *failure
+		at      uint64 // run.now when the loader was called; it may have taken a while to get there
 	}
 
 	// left says that a caller went away before its answer.

@@ -290,7 +290,7 @@ func (r *run[K, V]) rode(note *rode[K, V]) {
 	case note.nothing:
 		r.dismount(f)
 	default:
-		r.land(&loaded[K, V]{f, note.outcome, note.failure})
+		r.land(&loaded[K, V]{flight: f, outcome: note.outcome, failure: note.failure})
 	}
 }
 

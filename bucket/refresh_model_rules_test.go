@@ -227,16 +227,16 @@ type keyRound struct {
 
 func (r keyRound) mayHold(value int, held bool) bool {
 	filtered := r.run.plan.Sieve
-	if old, was := r.run.held[r.key]; was == held && old.Value == value && !r.overwritten(0) && !r.outdated(0) && !r.superseded(0) {
+	if old, was := r.run.held[r.key]; was == held && old.Value == value && !r.overwritten(0) && !r.outdated(0, false) && !r.superseded(0) {
 		return true
 	}
 	for _, w := range r.writes {
-		if w.deleted != held && (w.deleted || w.value == value) && !r.overwritten(w.until) && !r.outdated(w.until) {
+		if w.deleted != held && (w.deleted || w.value == value) && !r.overwritten(w.until) && !r.outdated(w.until, w.deleted) {
 			return true
 		}
 	}
 	for _, c := range r.calls {
-		if r.overwritten(c.began) || r.outdated(c.began) || r.superseded(c.ended) {
+		if r.overwritten(c.began) || r.outdated(c.began, false) || r.superseded(c.ended) {
 			continue
 		}
 		for _, o := range c.outcomes(filtered) {
@@ -265,8 +265,10 @@ func (r keyRound) superseded(at int64) bool {
 }
 
 // outdated says that a refresh that was asked for after that time has brought the key. If one
-// of the calls meanwhile brought nothing, that may have been the refresh's.
-func (r keyRound) outdated(at int64) bool {
+// of the calls meanwhile brought nothing, that may have been the refresh's. What was deleted is not
+// loaded again, but with everything; and a load that the bucket had begun before may have come to
+// the source only then.
+func (r keyRound) outdated(at int64, deleted bool) bool {
 	return !r.run.refused && slices.ContainsFunc(r.run.asked, func(a *modelAsk) bool {
 		if a.key != "" || a.err != nil || a.from < at {
 			return false
@@ -274,7 +276,7 @@ func (r keyRound) outdated(at int64) bool {
 		var brought, not bool
 		for _, c := range r.calls {
 			if c.began > a.from && c.began < a.until { // one that is abandoned ends later
-				brought = brought || c.ended < a.until
+				brought = brought || c.ended < a.until && (c.whole || !deleted)
 				not = not || !c.effective(r.run.plan.Sieve)
 			}
 		}
