@@ -46,16 +46,21 @@ func (r *run[K, V]) settle(c *change[K, V], o outcome[K, V], failed *failure) {
 
 	c.got = answer[V]{value: o.value, loaded: true}
 	held, ok := r.table.get(f.key)
-	same := (o.same || o.verdict == unchanged) && ok && held.version == o.against // and not of what came since
+	same := ok && held.version == o.against // and not what came since
 	r.counters.failedInARow.Store(0)
 	save := f.save && r.config.Load().CacheEnabled
 	current := !f.stale && !r.overtaken(f.key, f.at)
 	switch {
 	case !save:
-	case o.verdict != unchanged && o.bundled:
+	case o.verdict == unchanged:
+		if current && same {
+			r.mark(f.key, f.at)
+			r.renew(c, f.key)
+		}
+	case o.bundled:
 		r.settleRelated(c, o.related)
 	case current:
-		r.saveAgain(c, f.key, o.value, same)
+		r.saveAgain(c, f.key, o.value, same && o.same)
 	}
 }
 

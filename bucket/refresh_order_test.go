@@ -407,3 +407,28 @@ func TestLoadAll_is_won_by_a_later_word_that_comes_after_the_publication(t *test
 		assert.Equal(t, []string{"a"}, b.Keys())
 	})
 }
+
+func TestRefreshKey_that_brings_what_was_held_when_it_began_brings_it_back(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		load, pass := make(chan struct{}), make(chan struct{})
+		b := bucket.New("widgets", loader.Funcs[string, int]{
+			LoadFunc:    func(context.Context, string) (int, error) { <-load; return 2, nil },
+			LoadAllFunc: func(context.Context) (map[string]int, error) { return map[string]int{"a": 1}, nil },
+			InitFunc:    func(context.Context) (map[string]int, error) { return map[string]int{"a": 2}, nil },
+		}, quiet(), bucket.Gate(func(bucket.Candidate) error { <-pass; return nil }))
+		start(t, b)
+		refreshed, reloaded := make(chan error, 1), make(chan error, 1)
+		go func() { _, err := b.Refresh(t.Context()); refreshed <- err }()
+		synctest.Wait()
+		go func() { _, err := b.RefreshKey(t.Context(), "a"); reloaded <- err }()
+		synctest.Wait()
+		close(pass)
+		require.NoError(t, <-refreshed)
+		value, _ := b.DirectGet("a")
+		require.Equal(t, 1, value)
+		close(load)
+		require.NoError(t, <-reloaded)
+		value, _ = b.DirectGet("a")
+		assert.Equal(t, 2, value)
+	})
+}
