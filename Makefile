@@ -47,7 +47,7 @@ test: ## All tests, with the race detector where there is a C compiler
 
 .PHONY: large
 large: ## What is tested with a million entries, and would take too long with the race detector
-	@go test -count=1 -run '^TestReaders_of_a_large_bucket' ./bucket
+	@go test -count=1 -run '^TestReaders_of_a_large_bucket|^TestWatch_by_a_thousand' ./bucket
 
 .PHONY: check
 check: fmt-check vet lint deps portable test large ## What CI runs, exactly; changes no file
