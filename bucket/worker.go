@@ -374,32 +374,3 @@ func (p *pass[K, V]) emptied(t *tally[K, V], slot uint32) {
 		p.run.tell(&rode[K, V]{pass: p, key: p.keys[slot], nothing: true})
 	}
 }
-
-// addUp counts in what a worker has done. The last to do so says that all is done.
-func (p *pass[K, V]) addUp(w *worker[K, V]) {
-	filled := w.tally.filled
-	if filled == 0 {
-		return
-	}
-	p.mu.Lock()
-	p.report.add(w.tally.report)
-	p.found += w.tally.found
-	for _, key := range w.tally.but {
-		noteIn(&p.but, key, struct{}{})
-	}
-	p.changes = append(p.changes, w.tally.changes...)
-	if oldest := w.tally.oldest; oldest != 0 && (p.next.oldest == 0 || oldest < p.next.oldest) {
-		p.next.oldest = oldest
-	}
-	p.mu.Unlock()
-	p.next.entries.Add(w.tally.entries)
-	p.next.failing.Add(w.tally.failing)
-	w.tally = tally[K, V]{}
-	if p.left.Add(-filled) == 0 {
-		p.complete()
-		if p.refuse == nil {
-			p.refuse = p.judge()
-		}
-		p.run.tell(&passed[K, V]{p})
-	}
-}
