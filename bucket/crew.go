@@ -30,6 +30,17 @@ func (p *pass[K, V]) replace(lost *worker[K, V]) {
 	go w.work()
 }
 
+// abandon gives up that call of a worker's, if it is at work. What the worker was to do is from now
+// on the affair of whoever has abandoned it.
+func (w *worker[K, V]) abandon(call uint64) bool {
+	if call&callState != callAtWork || !w.call.CompareAndSwap(call, call-callAtWork+callAbandoned) {
+		return false
+	}
+	w.pass.run.counters.abandoned.Add(1)
+	w.landed()
+	return true
+}
+
 // watch sets the alarm for the first call.
 func (p *pass[K, V]) watch(at time.Time) {
 	if p.alarmed.Load() || !p.alarmed.CompareAndSwap(false, true) {
@@ -59,15 +70,13 @@ func (p *pass[K, V]) giveUpLate() {
 		case call&callState != callAtWork:
 		case until > now:
 			next = min(next, until)
-		case w.call.CompareAndSwap(call, call-callAtWork+callAbandoned):
+		case w.abandon(call):
 			late = append(late, w)
 		}
 	}
 	p.alarm.Reset(time.Duration(next - now))
 	p.mu.Unlock()
 	for _, w := range late {
-		p.run.counters.abandoned.Add(1)
-		w.landed()
 		w.fail(context.DeadlineExceeded)
 		p.replace(w)
 	}

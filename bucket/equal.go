@@ -12,10 +12,12 @@ import (
 // and not replaced: nothing is written to the file, and no watcher is told.
 //
 // The default is == where that says all there is to say, and [reflect.DeepEqual] otherwise; a NaN
-// equals a NaN, unless it is the key of a map. The function is called by many goroutines, also in the actor's turn, so it must
-// not block. If it does not return in the [LoadTimeout], the values differ, or the load has failed
-// for which they are compared; so do they if it panics. A function for another type than that of the
-// values is an [ErrConfig] of the start.
+// equals a NaN, unless it is the key of a map.
+//
+// The function is called by many goroutines, also in the actor's turn, so it must not block. If it
+// panics, or does not return in the [LoadTimeout], the load has failed for which the values are
+// compared; of values that a caller writes, it counts as a change. A function for another type than
+// that of the values is an [ErrConfig] of the start.
 func Equal[V any](equal func(a, b V) bool) Option {
 	return func(c *Config) { c.Equal = equal }
 }

@@ -186,9 +186,7 @@ func (r *run[K, V]) ride(f *flight[K, V]) {
 		return
 	}
 	f.nextAgain = f.again
-	for f.waiters.size() > 0 {
-		f.next.join(f.waiters.pop())
-	}
+	f.waiters.moveTo(&f.next)
 }
 
 func (r *run[K, V]) begin(f *flight[K, V], timeout time.Duration) {

@@ -299,9 +299,7 @@ func (r *run[K, V]) dismount(f *flight[K, V]) {
 	f.landed = true
 	r.freeKey(f)
 	f.nextAgain = f.nextAgain || f.again
-	for f.waiters.size() > 0 {
-		f.next.join(f.waiters.pop())
-	}
+	f.waiters.moveTo(&f.next)
 	r.takeOff(f)
 	r.launch()
 }

@@ -132,10 +132,7 @@ func (p *pass[K, V]) abandonAll() (abandoned int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for w := range p.crew {
-		call := w.call.Load()
-		if call&callState == callAtWork && w.call.CompareAndSwap(call, call-callAtWork+callAbandoned) {
-			p.run.counters.abandoned.Add(1)
-			w.landed()
+		if w.abandon(w.call.Load()) {
 			abandoned++
 		}
 	}

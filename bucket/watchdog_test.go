@@ -269,6 +269,26 @@ func TestHealth_names_what_fails_and_how_old_it_is(t *testing.T) {
 	})
 }
 
+func TestStats_Oldest_is_that_of_all_workers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		src := newSource(seedOf(40))
+		b := seeded(src, bucket.RefreshEvery(0), bucket.RefreshConcurrency(4))
+		start(t, b)
+		seededAt := time.Now()
+		for key := range seedOf(40) { // each of them is the oldest in turn
+			time.Sleep(time.Hour)
+			src.fail(key, errDown)
+			_, err := b.Refresh(t.Context())
+			require.NoError(t, err)
+			entry, _ := b.Entry(key)
+			require.Truef(t, entry.LoadedAt.Equal(b.Stats().Oldest), "%v, and not %v", b.Stats().Oldest.Sub(seededAt), entry.LoadedAt.Sub(seededAt))
+			src.set(key, 1)
+			_, err = b.Refresh(t.Context())
+			require.NoError(t, err)
+		}
+	})
+}
+
 func TestStats_count_the_time_of_refreshes(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := newHanging()
