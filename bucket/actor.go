@@ -66,6 +66,8 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 		a.run.forgetSubscriber(msg.subscriber)
 	case *keysMapped[K, V]:
 		a.run.mapped(msg.pass)
+	case *reindexed[K, V]:
+		a.run.adopt(msg.reindexing)
 	case *passed[K, V]:
 		a.run.passed(msg.pass)
 	case *patrol[K, V]:
@@ -213,6 +215,8 @@ func (r *run[K, V]) recoverNote(msg any, crash error) {
 		}
 	case *keysMapped[K, V]:
 		r.mapped(msg.pass)
+	case *reindexed[K, V]:
+		r.adopt(msg.reindexing)
 	case *passed[K, V]:
 		r.passed(msg.pass)
 	case *patrol[K, V]:

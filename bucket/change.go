@@ -48,10 +48,10 @@ func (r *run[K, V]) apply(c *change[K, V]) {
 		var old *record[V]
 		if e.next == nil {
 			old = r.table.remove(e.key)
-			r.thin()
 		} else {
 			old = r.table.replace(e.key, e.next)
 		}
+		r.noteTouched(e.key)
 		// Both are asked only now: a worker that comes later, and a watcher that comes later,
 		// find the new record.
 		switch {
@@ -70,6 +70,7 @@ func (r *run[K, V]) apply(c *change[K, V]) {
 		}
 	}
 	r.feed.add(changes, r.table.generation)
+	r.reindex()
 }
 
 // conclude tells those who wait for a change that was made.
@@ -92,11 +93,11 @@ func (r *run[K, V]) saving(key K, value V, source Source) (edit[K, V], bool) {
 		r.logUnsaved(source, err)
 		return edit[K, V]{}, false
 	}
-	return edit[K, V]{key: key, next: r.newRecord(value, source, time.Now())}, true
+	return edit[K, V]{key: key, next: new(r.newRecord(value, source, time.Now()))}, true
 }
 
-func (r *run[K, V]) newRecord(value V, source Source, now time.Time) *record[V] {
-	return &record[V]{value: value, loadedAt: now.UnixNano(), version: r.version.Add(1), source: source}
+func (r *run[K, V]) newRecord(value V, source Source, now time.Time) record[V] {
+	return record[V]{value: value, loadedAt: now.UnixNano(), stamp: newStamp(r.version.Add(1), source)}
 }
 
 func (r *run[K, V]) logUnsaved(source Source, reason error) {

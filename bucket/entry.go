@@ -55,11 +55,20 @@ func (s Source) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // replaces it by another, so readers need no lock.
 type record[V any] struct {
 	value    V
-	loadedAt int64 // unix nanoseconds
-	version  uint64
-	source   Source
+	loadedAt int64    // unix nanoseconds
+	stamp    stamp    // 0 only if it stands for no entry
 	trouble  *trouble // nil while refreshes succeed
 }
+
+// stamp is an entry's version and source in one word.
+type stamp uint64
+
+const sourceBits = 3
+
+func newStamp(version uint64, source Source) stamp { return stamp(version<<sourceBits) | stamp(source) }
+
+func (s stamp) version() uint64 { return uint64(s) >> sourceBits }
+func (s stamp) source() Source  { return Source(s & (1<<sourceBits - 1)) }
 
 type trouble struct {
 	err      error
@@ -70,8 +79,8 @@ func (r *record[V]) entry() Entry[V] {
 	e := Entry[V]{
 		Value:    r.value,
 		LoadedAt: time.Unix(0, r.loadedAt),
-		Source:   r.source,
-		Version:  r.version,
+		Source:   r.stamp.source(),
+		Version:  r.stamp.version(),
 	}
 	if r.trouble != nil {
 		e.LastError, e.Failures = r.trouble.err, r.trouble.failures
@@ -79,19 +88,31 @@ func (r *record[V]) entry() Entry[V] {
 	return e
 }
 
+// weight is what the record counts for: an entry, and perhaps one in trouble. r may be nil.
+func (r *record[V]) weight() (entries, failing int64) {
+	switch {
+	case r == nil:
+		return 0, 0
+	case r.trouble != nil:
+		return 1, 1
+	default:
+		return 1, 0
+	}
+}
+
 // failed is the record after one more refresh that failed with err.
-func (r *record[V]) failed(err error) *record[V] {
+func (r *record[V]) failed(err error) record[V] {
 	next := *r
 	next.trouble = &trouble{err: err, failures: 1}
 	if r.trouble != nil {
 		next.trouble.failures += r.trouble.failures
 	}
-	return &next
+	return next
 }
 
 // renewed is the record after a refresh that found the value unchanged.
-func (r *record[V]) renewed(now time.Time) *record[V] {
+func (r *record[V]) renewed(now time.Time) record[V] {
 	next := *r
-	next.loadedAt, next.source, next.trouble = now.UnixNano(), SourceRefresh, nil
-	return &next
+	next.loadedAt, next.stamp, next.trouble = now.UnixNano(), newStamp(r.stamp.version(), SourceRefresh), nil
+	return next
 }

@@ -221,7 +221,7 @@ func (r *run[K, V]) changed(key K, old, next *record[V]) (Change[K, V], bool) {
 		c.Kind, c.New = Added, next.value
 	case next == nil:
 		c.Kind, c.Old = Removed, old.value
-	case old.version == next.version || r.equalSafely(old.value, next.value):
+	case old.stamp.version() == next.stamp.version() || r.equalSafely(old.value, next.value):
 		return c, false
 	default:
 		c.Kind, c.Old, c.New = Changed, old.value, next.value

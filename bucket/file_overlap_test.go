@@ -32,6 +32,11 @@ func newOverlap(t *testing.T) *overlap {
 		require.NoError(t, err)
 		<-src.begun
 	}
+	_, err := b.Refresh(t.Context()) // from now on, keys are refreshed in the order of Keys
+	require.NoError(t, err)
+	<-src.begun
+	<-src.begun
+	synctest.Wait()
 	keys := b.Keys()
 	return &overlap{Bucket: b, src: src, disk: disk, first: keys[0], second: keys[1]}
 }

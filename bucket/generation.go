@@ -21,13 +21,14 @@ type tally[K comparable, V any] struct {
 	changes          []Change[K, V] // for the watchers
 }
 
-// put fills a slot of the next generation; nil leaves it empty.
-func (p *pass[K, V]) put(t *tally[K, V], slot uint32, next *record[V]) {
-	p.next.slots[slot].Store(next)
-	entries, failing := next.weight()
+// put fills a slot of the next generation. One that is not filled stays empty.
+func (p *pass[K, V]) put(t *tally[K, V], slot uint32, next record[V]) {
+	made := &p.next.slots[slot].first
+	*made = next
+	entries, failing := made.weight()
 	t.entries += entries
 	t.failing += failing
-	t.oldest = older(t.oldest, next)
+	t.oldest = older(t.oldest, made)
 }
 
 // settle says what a load does to the next generation. Only the worker that claimed the slot
@@ -74,7 +75,7 @@ func (p *pass[K, V]) note(t *tally[K, V], slot uint32, old *record[V], next *V) 
 	if !p.watched {
 		return
 	}
-	c := Change[K, V]{Kind: Changed, Key: p.keys[slot]}
+	c := Change[K, V]{Kind: Changed, Key: p.old.slots[slot].key}
 	if next == nil {
 		c.Kind = Removed
 	} else {
@@ -92,7 +93,7 @@ func (p *pass[K, V]) settleFailure(t *tally[K, V], slot uint32, held *record[V],
 	if held == nil { // and so it stays
 		return
 	}
-	err := &loader.Error{Bucket: p.run.bucket.name, Key: p.keys[slot], Err: f.err}
+	err := &loader.Error{Bucket: p.run.bucket.name, Key: p.old.slots[slot].key, Err: f.err}
 	p.run.counters.countFailure(f.kind, err)
 	if f.kind == notFound {
 		t.report.Removed++
@@ -102,7 +103,7 @@ func (p *pass[K, V]) settleFailure(t *tally[K, V], slot uint32, held *record[V],
 	t.report.addFailure(err)
 	p.origins.set(slot, 0)
 	if p.all != nil {
-		t.but = append(t.but, p.keys[slot])
+		t.but = append(t.but, p.old.slots[slot].key)
 	}
 	p.put(t, slot, held.failed(err))
 }
@@ -110,16 +111,16 @@ func (p *pass[K, V]) settleFailure(t *tally[K, V], slot uint32, held *record[V],
 // settleRelated saves the pairs of a related load whose keys no other load has brought, or is
 // about to. A key that it was asked for and did not bring keeps its value: the load went well.
 func (p *pass[K, V]) settleRelated(t *tally[K, V], slot uint32, held *record[V], o outcome[K, V], now time.Time) {
-	if _, ok := o.related[p.keys[slot]]; !ok {
+	if _, ok := o.related[p.old.slots[slot].key]; !ok {
 		t.report.Unchanged++
 		p.origins.set(slot, 0)
 		kept := *held
 		kept.trouble = nil
-		p.put(t, slot, &kept)
+		p.put(t, slot, kept)
 	}
 	for key, value := range o.related {
 		_, same := o.unchanged[key]
-		other, ok := p.slotOf[key]
+		other, ok := p.old.slotOf(key)
 		switch {
 		case !ok:
 			p.add(t, key, value, now)
@@ -142,7 +143,7 @@ func (p *pass[K, V]) settleRelated(t *tally[K, V], slot uint32, held *record[V],
 func (p *pass[K, V]) takeRelated(t *tally[K, V], slot uint32) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.origins.fresh[p.keys[slot]] > t.at || !p.claims[slot].CompareAndSwap(claimFree, claimLoading) {
+	if p.origins.fresh[p.old.slots[slot].key] > t.at || !p.claims[slot].CompareAndSwap(claimFree, claimLoading) {
 		return false
 	}
 	p.origins.set(slot, t.at)
@@ -167,7 +168,7 @@ func (p *pass[K, V]) add(t *tally[K, V], key K, value V, now time.Time) {
 		}
 		p.origins.added[key] = t.at
 	}
-	p.added[key] = p.run.newRecord(value, SourceRefresh, now)
+	p.added[key] = new(p.run.newRecord(value, SourceRefresh, now))
 }
 
 // noteAdded writes down for the watchers what has no slot.
@@ -190,7 +191,8 @@ const fewAdded = 1024
 func (p *pass[K, V]) complete() {
 	p.addRest()
 	p.noteAdded()
-	if len(p.added) < fewAdded || len(p.added) < len(p.keys)/8 {
+	p.next.worn = len(p.next.slots) - p.next.len() // nothing came of the others
+	if len(p.added) < fewAdded || len(p.added) < len(p.claims)/8 {
 		for key, added := range p.added {
 			p.next.replace(key, added)
 			p.next.oldest = older(p.next.oldest, added)
@@ -198,9 +200,12 @@ func (p *pass[K, V]) complete() {
 		return
 	}
 	m := newTableMaker[K, V](p.next.len() + len(p.added))
-	p.next.each(func(key K, made *record[V]) bool { m.put(key, made); return true })
+	p.next.each(func(key K, made *record[V]) bool {
+		m.add(key, *made)
+		return true
+	})
 	for key, added := range p.added {
-		m.put(key, added)
+		m.add(key, *added)
 	}
 	p.next = m.table(p.next.bypass, p.next.hits)
 }
@@ -241,6 +246,7 @@ func (r *run[K, V]) passed(p *pass[K, V]) {
 	next.generation = r.table.generation + 1
 	r.table = next
 	r.bucket.table.Store(next)
+	r.reindex()
 	if p.watched {
 		r.feed.add(changes, next.generation)
 	} else if r.feed.watched() { // somebody came when it was too late to write them down

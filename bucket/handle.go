@@ -241,7 +241,7 @@ func (b *Bucket[K, V]) Entry(key K) (Entry[V], bool) {
 func (b *Bucket[K, V]) hitOn(key K, terms fetchTerms) (V, bool) {
 	if t := b.table.Load(); t != nil && !t.bypass && terms.limited && b.keys.hashable(key) {
 		if record, ok := t.get(key); ok && terms.accept(record.loadedAt, time.Now()) {
-			t.hits.Inc()
+			t.hits.add()
 			return record.value, true
 		}
 	}
@@ -254,7 +254,7 @@ func (b *Bucket[K, V]) hitOn(key K, terms fetchTerms) (V, bool) {
 func (b *Bucket[K, V]) hit(key K) (V, bool) {
 	if t := b.table.Load(); t != nil && !t.bypass && b.keys.hashable(key) {
 		if record, ok := t.get(key); ok {
-			t.hits.Inc()
+			t.hits.add()
 			return record.value, true
 		}
 	}
@@ -269,7 +269,7 @@ func (t *table[K, V]) hit(key K) (*record[V], bool) {
 	}
 	held, ok := t.get(key)
 	if ok {
-		t.hits.Inc()
+		t.hits.add()
 	}
 	return held, ok
 }

@@ -46,7 +46,7 @@ func (r *run[K, V]) settle(c *change[K, V], o outcome[K, V], failed *failure) {
 
 	c.got = answer[V]{value: o.value, loaded: true}
 	held, ok := r.table.get(f.key)
-	same := ok && held.version == o.against // and not what came since
+	same := ok && held.stamp.version() == o.against // and not what came since
 	r.counters.failedInARow.Store(0)
 	save := f.save && r.config.Load().CacheEnabled
 	current := !f.stale && !r.overtaken(f.key, f.at)
@@ -83,7 +83,7 @@ func (r *run[K, V]) settleFailure(c *change[K, V], err *loader.Error, kind failu
 		r.mark(f.key, f.at)
 		r.pass.noteLoaded(f.key, f.at) // that there is nothing
 	case ok:
-		c.edits = append(c.edits, edit[K, V]{key: f.key, next: held.failed(err), private: true, stays: true})
+		c.edits = append(c.edits, edit[K, V]{key: f.key, next: new(held.failed(err)), private: true, stays: true})
 	}
 }
 
@@ -135,7 +135,7 @@ func (r *run[K, V]) saveAgain(c *change[K, V], key K, value V, same bool) {
 
 func (r *run[K, V]) renew(c *change[K, V], key K) {
 	if held, ok := r.table.get(key); ok {
-		c.edits = append(c.edits, edit[K, V]{key: key, next: held.renewed(time.Now()), private: true})
+		c.edits = append(c.edits, edit[K, V]{key: key, next: new(held.renewed(time.Now())), private: true})
 	}
 }
 

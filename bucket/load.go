@@ -85,7 +85,7 @@ func (r *run[K, V]) load(ctx context.Context, key K, again bool, held *record[V]
 		o.related = filterRelated(ctx, filter, o.related)
 	}
 	if held != nil {
-		o.against = held.version
+		o.against = held.stamp.version()
 	}
 	o.related = maps.Clone(o.related) // here, where a panic is a failed load: the map is the user's
 

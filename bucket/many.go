@@ -42,7 +42,7 @@ func (w *worker[K, V]) loadMany() bool {
 			p.emptied(&w.tally, slot)
 			continue
 		}
-		slots, held, keys = append(slots, slot), append(held, record), append(keys, p.keys[slot])
+		slots, held, keys = append(slots, slot), append(held, record), append(keys, p.old.slots[slot].key)
 	}
 	w.slots, terms.held, terms.keys = slots, held, keys
 	if len(slots) == 0 {
@@ -59,7 +59,7 @@ func (w *worker[K, V]) loadMany() bool {
 		answer := &terms.into[i]
 		o := outcome[K, V]{value: answer.value, verdict: answer.verdict, same: answer.same}
 		if held[i] != nil {
-			o.against = held[i].version
+			o.against = held[i].stamp.version()
 		}
 		if _, still := p.held(slot); still || held[i] == nil {
 			p.settle(&w.tally, slot, held[i], o, answer.failure)
@@ -219,7 +219,7 @@ func (p *pass[K, V]) addRest() {
 	found, err := loader.Call(p.ctx, p.config.LoadTimeout, func(ctx context.Context) (d divided, err error) {
 		d = divided{rest: make(map[K]V, len(p.all)-p.found), but: make(map[K]struct{})}
 		for key, value := range p.all {
-			if _, ok := p.slotOf[key]; ok {
+			if _, ok := p.old.slotOf(key); ok {
 				continue
 			}
 			var refused error

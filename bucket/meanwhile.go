@@ -26,7 +26,7 @@ const byHand = math.MaxUint64
 // origins say when the loads of a pass began, for sources that bring keys they were not asked for.
 // They are numbers of run.now; zero is for a load that brought nothing.
 type origins[K comparable] struct {
-	slotOf map[K]uint32
+	slotOf func(K) (uint32, bool)
 	slots  []uint64
 	added  map[K]uint64 // of keys without a slot
 	fresh  map[K]uint64 // the actor's, of keys whose slots are still to be loaded
@@ -37,7 +37,7 @@ func (o *origins[K]) of(key K) uint64 {
 	if o == nil {
 		return 0
 	}
-	if slot, ok := o.slotOf[key]; ok {
+	if slot, ok := o.slotOf(key); ok {
 		return o.slots[slot]
 	}
 	return o.added[key]
@@ -79,7 +79,7 @@ func (p *pass[K, V]) loadsLater(key K) bool {
 	if !p.reading || p.ofAll {
 		return false
 	}
-	slot, ok := p.slotOf[key]
+	slot, ok := p.old.slotOf(key)
 	if !ok {
 		return false
 	}
@@ -102,7 +102,7 @@ func (p *pass[K, V]) noteFailed(key K, t *trouble, f *flight[K, V]) {
 	if p == nil || !p.reading || f.riding || p.ofAll && f.at < p.allAt.Load() {
 		return
 	}
-	slot, ok := p.slotOf[key]
+	slot, ok := p.old.slotOf(key)
 	switch {
 	case !ok || p.claims[slot].Load() != claimDone:
 	case t == nil:
@@ -146,7 +146,7 @@ func (p *pass[K, V]) keepUp() {
 	}
 	for key, err := range p.failed {
 		if held, ok := p.next.get(key); ok {
-			p.next.replace(key, held.failed(err))
+			p.next.replace(key, new(held.failed(err)))
 		}
 	}
 }

@@ -215,6 +215,9 @@ type (
 		failure *failure
 	}
 
+	// reindexed says that a table with a new index is made.
+	reindexed[K comparable, V any] struct{ *reindexing[K, V] }
+
 	// patrol has a look at a refresh, to see if it gets on.
 	patrol[K comparable, V any] struct{ pass *pass[K, V] }
 
@@ -244,6 +247,7 @@ func (*left[K, V]) IgnoreDeadLetterLogging()   {}
 func (refreshDue) IgnoreDeadLetterLogging()    {}
 
 func (*keysMapped[K, V]) IgnoreDeadLetterLogging()   {}
+func (*reindexed[K, V]) IgnoreDeadLetterLogging()    {}
 func (*shift[K, V]) IgnoreDeadLetterLogging()        {}
 func (*rode[K, V]) IgnoreDeadLetterLogging()         {}
 func (*passed[K, V]) IgnoreDeadLetterLogging()       {}

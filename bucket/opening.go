@@ -7,7 +7,6 @@ import (
 	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
-	"github.com/puzpuzpuz/xsync/v4"
 	"github.com/sirupsen/logrus"
 
 	"github.com/dataworker-go/dataworker/dump"
@@ -65,19 +64,28 @@ func (r *run[K, V]) dumpOptions(config Config) dump.Options {
 const restoredVersion = 1
 
 // restoring takes what a file holds.
-type restoring[K comparable, V any] struct{ *tableMaker[K, V] }
-
-func (s *restoring[K, V]) Begin(entries int) { s.tableMaker = newTableMaker[K, V](entries) }
-
-func (s *restoring[K, V]) Put(e dump.Entry[K, V]) {
-	s.put(e.Key, &record[V]{value: e.Value, loadedAt: e.At, version: restoredVersion, source: SourceDump})
+type restoring[K comparable, V any] struct {
+	*tableMaker[K, V]
+	where map[K]int // an entry is among the maker's
 }
 
-func (s *restoring[K, V]) Delete(key K) { s.remove(key) }
+func (s *restoring[K, V]) Begin(entries int) {
+	s.tableMaker, s.where = newTableMaker[K, V](entries), make(map[K]int, entries)
+}
 
-// table is what the file held.
-func (s *restoring[K, V]) table(bypass bool, hits *xsync.Counter) *table[K, V] {
-	return s.tableMaker.table(bypass, hits).indexed()
+func (s *restoring[K, V]) Put(e dump.Entry[K, V]) {
+	restored := record[V]{value: e.Value, loadedAt: e.At, stamp: newStamp(restoredVersion, SourceDump)}
+	if at, again := s.where[e.Key]; again {
+		s.slots[at].first = restored
+		return
+	}
+	s.where[e.Key] = s.add(e.Key, restored)
+}
+
+func (s *restoring[K, V]) Delete(key K) {
+	if at, held := s.where[key]; held {
+		s.slots[at].first = record[V]{}
+	}
 }
 
 func (a *bucketActor[K, V]) opened(ctx protoactor.Context, note *opened) {

@@ -38,16 +38,15 @@ type pass[K comparable, V any] struct {
 	ofAll bool // the source is to give everything in one go
 
 	// Fixed when it is mapped.
-	index[K]
-	old     *table[K, V]    // what it began with
-	before  int             // entries of that
-	next    *table[K, V]    // what is to be published
-	shared  bool            // they have the same index
-	claims  []atomic.Uint32 // of the slots
-	left    atomic.Int64    // slots to be filled
-	cursor  atomic.Int64    // of the slots that no worker has come to
-	limit   *rate.Limiter   // nil without a RefreshRate
-	origins *origins[K]     // nil if loads bring only what they are asked for
+	old     *table[K, V]      // what it began with
+	fresh   *reindexing[K, V] // that makes old, if the table was not whole
+	before  int               // entries of that
+	next    *table[K, V]      // what is to be published, with the same index
+	claims  []atomic.Uint32   // of the slots
+	left    atomic.Int64      // slots to be filled
+	cursor  atomic.Int64      // of the slots that no worker has come to
+	limit   *rate.Limiter     // nil without a RefreshRate
+	origins *origins[K]       // nil if loads bring only what they are asked for
 
 	// Of a source that gives everything. The first worker asks it, alone; what it gives is fixed
 	// before there are others.
@@ -120,6 +119,10 @@ func (r *run[K, V]) beginPass() {
 		p.limit = rate.NewLimiter(rate.Limit(perSecond), max(1, int(math.Ceil(perSecond/100))))
 	}
 	r.pass = p
+	r.stopReindexing() // it is for nothing
+	if !r.table.whole() {
+		p.fresh = r.beginReindexing()
+	}
 	r.guard(p)
 	go func() {
 		p.mapKeys()
@@ -127,19 +130,19 @@ func (r *run[K, V]) beginPass() {
 	}()
 }
 
-// mapKeys gives each key a slot: that which it has, unless too many keys have none.
+// mapKeys sees to it that each key has a slot, and makes room for the next generation.
 func (p *pass[K, V]) mapKeys() {
-	indexed := p.old.indexed()
-	p.shared = indexed == p.old
-	p.next = newTable[K, V](p.old.bypass, p.old.hits)
-	p.index, p.next.index = indexed.index, indexed.index
-	p.next.slots = make([]atomic.Pointer[record[V]], len(indexed.keys))
-	p.claims = make([]atomic.Uint32, len(indexed.keys))
-	p.left.Store(int64(len(indexed.keys)))
+	if p.fresh != nil {
+		p.fresh.made = p.old.remade()
+		p.old = p.fresh.made
+	}
+	p.next = p.old.successor()
+	p.claims = make([]atomic.Uint32, len(p.old.slots))
+	p.left.Store(int64(len(p.old.slots)))
 	companions := &p.run.bucket.companions
 	if companions.RelatedLoader != nil {
 		p.origins = &origins[K]{
-			slotOf: p.slotOf, slots: make([]uint64, len(p.claims)), added: make(map[K]uint64), fresh: make(map[K]uint64),
+			slotOf: p.old.slotOf, slots: make([]uint64, len(p.claims)), added: make(map[K]uint64), fresh: make(map[K]uint64),
 		}
 	}
 	switch {
@@ -160,11 +163,14 @@ func (r *run[K, V]) mapped(p *pass[K, V]) {
 		r.staff(p)
 		return
 	}
+	if p.fresh != nil {
+		r.adopt(p.fresh)
+	}
 	p.reading, p.at, p.watched = true, r.now.Add(1), r.feed.watched()
 	r.reading.Store(p)
 	p.noteMapped()
 	for key, f := range r.flights {
-		if slot, ok := p.slotOf[key]; ok && f.launched && !p.ofAll {
+		if slot, ok := p.old.slotOf(key); ok && f.launched && !p.ofAll {
 			p.claims[slot].Store(claimFlying)
 		}
 	}
@@ -197,7 +203,7 @@ func (p *pass[K, V]) claim(key K) bool {
 	if p == nil || !p.reading || p.ofAll {
 		return true
 	}
-	slot, ok := p.slotOf[key]
+	slot, ok := p.old.slotOf(key)
 	if !ok {
 		return true
 	}
@@ -225,7 +231,7 @@ func (r *run[K, V]) releaseClaim(key K) {
 	if p == nil || !p.reading {
 		return
 	}
-	slot, ok := p.slotOf[key]
+	slot, ok := p.old.slotOf(key)
 	if !ok || p.claims[slot].CompareAndSwap(claimFlying, claimFree) {
 		return
 	}
@@ -312,5 +318,6 @@ func (r *run[K, V]) endPass(err error) {
 	}
 	r.nextAskers.dismiss(answer[V]{err: err})
 	r.pass = nil
+	r.stopReindexing()
 	r.reading.Store(nil)
 }

@@ -158,7 +158,7 @@ func (r *run[K, V]) fetch(a *ask[K, V]) {
 	}
 	held, ok := r.table.get(a.key)
 	if ok && a.terms.accept(held.loadedAt, time.Now()) {
-		r.table.hits.Inc()
+		r.table.hits.add()
 		a.reply(answer[V]{value: held.value})
 		return
 	}

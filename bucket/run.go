@@ -8,7 +8,6 @@ import (
 	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
-	"github.com/puzpuzpuz/xsync/v4"
 	"github.com/sirupsen/logrus"
 
 	"github.com/dataworker-go/dataworker/actor"
@@ -80,6 +79,9 @@ type run[K comparable, V any] struct {
 	pass    *pass[K, V]          // the full refresh under way
 	nextDue time.Time            // of the next one
 
+	reindexing  *reindexing[K, V] // of the table; nil if it is not under way
+	reindexedAt time.Time
+
 	nextAskers    crowd[K, V]    // for a refresh that begins after the one under way
 	queuedWorkers int            // of a refresh, in the queue
 	origins       *origins[K]    // of the last refresh, for loads that began before it ended; nil if there are none
@@ -121,7 +123,7 @@ func newRun[K comparable, V any](b *Bucket[K, V], system *protoactor.ActorSystem
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	r.vitals.Store(&vitals{})
-	r.counters.hits = xsync.NewCounter()
+	r.counters.hits = newHitCounter()
 	return r
 }
 
@@ -244,7 +246,7 @@ func (r *run[K, V]) close() {
 	if r.claimed != nil {
 		r.system.ProcessRegistry.Remove(r.claimed)
 	}
-	r.table, r.keeper, r.flights, r.written, r.queue = nil, nil, nil, nil, queue[*flight[K, V]]{}
+	r.table, r.reindexing, r.keeper, r.flights, r.written, r.queue = nil, nil, nil, nil, nil, queue[*flight[K, V]]{}
 	close(r.over)
 }
 

@@ -147,17 +147,26 @@ func (a *bucketActor[K, V]) seeded(ctx protoactor.Context, note *seeded[K, V]) {
 
 // plant puts a seed into the table, but not over what the file held: that was acknowledged.
 func (r *run[K, V]) plant(values map[K]V) {
-	if !r.config.Load().CacheEnabled {
+	if !r.config.Load().CacheEnabled || len(values) == 0 {
 		return
 	}
+	now, old := time.Now(), r.table
+	m := newTableMaker[K, V](old.len() + len(values))
+	old.each(func(key K, held *record[V]) bool {
+		m.add(key, *held)
+		return true
+	})
 	for key, value := range values {
-		if _, held := r.table.get(key); held {
+		if _, held := old.get(key); held {
 			continue
 		}
-		if e, ok := r.saving(key, value, SourceInit); ok {
-			r.table.replace(key, e.next)
+		if err := r.bucket.keys.check(key); err != nil {
+			r.logUnsaved(SourceInit, err)
+			continue
 		}
+		m.add(key, r.newRecord(value, SourceInit, now))
 	}
+	r.table = m.table(old.bypass, old.hits)
 }
 
 // ready opens the bucket: readers get the table, and what was held is answered.
@@ -166,7 +175,6 @@ func (a *bucketActor[K, V]) ready(ctx protoactor.Context) {
 	fresh := r.freshAt()
 	r.changeVitals(func(v *vitals) { v.generation, v.readyAt, v.completedAt = 1, now, fresh })
 	r.nextDue = fresh.Add(config.pause())
-	r.table = r.table.indexed()
 	r.table.generation = 1
 	r.state.Store(int32(phaseReady))
 	a.bucket.table.Store(r.table)

@@ -4,8 +4,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/puzpuzpuz/xsync/v4"
-
 	"github.com/dataworker-go/dataworker/dump"
 )
 
@@ -73,7 +71,7 @@ func (b *Bucket[K, V]) Stats() Stats {
 	c, v := &r.counters, r.vitals.Load()
 	s := Stats{
 		Entries:      b.Len(),
-		Hits:         c.hits.Value(),
+		Hits:         c.hits.sum(),
 		Misses:       c.misses.Load(),
 		Coalesced:    c.coalesced.Load(),
 		Busy:         c.busy.Load(),
@@ -113,9 +111,7 @@ func (b *Bucket[K, V]) Stats() Stats {
 
 // counters are written by the actor and read by anybody.
 type counters struct {
-	// Hits are counted by every reader, in stripes: one shared counter would cost them
-	// more than the look-up.
-	hits *xsync.Counter
+	hits *hitCounter
 
 	misses, coalesced, busy                          atomic.Int64
 	loads, landings, abandoned                       atomic.Int64

@@ -1,57 +1,101 @@
 package bucket
 
 import (
+	"hash/maphash"
 	"sync/atomic"
 	"time"
 
 	"github.com/puzpuzpuz/xsync/v4"
+
+	"github.com/dataworker-go/dataworker/bucket/internal/perfect"
 )
 
 // table is what readers share. Any goroutine may read it at any time without
 // waiting; only the bucket's actor writes it. It outlives the actor's
 // incarnations, not the stop of the bucket.
 //
-//	key ── index ──▶ slot ──▶ record      keys that were known when the table was made
-//	key ── extra ──────────▶ record       keys that came later
+//	key ── index ──▶ slot: key, record      keys that were known when the table was made
+//	key ── extra ────────▶ record           keys that came later
 //
-// The index is a plain map that is never changed, so that to look into it costs what a map
-// costs, and tables with the same keys share it. A record is replaced in its slot. A key that
-// was removed stays in the index until there is a new one.
+// The record that a table was made with lies in the slot, beside its key, so that a look-up goes to
+// one place in memory. A later one takes its turn in the slot. A key that was removed keeps its slot
+// until there is a new index.
 type table[K comparable, V any] struct {
 	index[K]
-	slots []atomic.Pointer[record[V]] // by the index; nil if the key has been removed
+	slots []slot[K, V] // by the index
 	extra *xsync.Map[K, *record[V]]
-
-	entries atomic.Int64
-	failing atomic.Int64 // records with trouble
 
 	// bypass: the cache is disabled, so only the direct methods read the table.
 	bypass bool
 
+	hits *hitCounter // the run's
+	gone *record[V]  // stands in the slot of a key that was removed
+	*tableCounts
+
 	generation uint64 // its number
 	oldest     int64  // when the oldest record was loaded that it was made with, as loadedAt; 0 if there was none
-
-	hits *xsync.Counter // the run's
 }
 
-// index says in which slot the record of a key is. It is never changed.
+// slot is a key of the index with its record.
+type slot[K comparable, V any] struct {
+	key   K
+	later atomic.Pointer[record[V]] // in place of the first, if it is not nil
+	first record[V]                 // not changed once the table is published
+}
+
+// tableCounts are apart from what readers need: each write would cost them a look into memory.
+type tableCounts struct {
+	entries, failing atomic.Int64 // records; and those in trouble
+
+	// Of whoever writes the table.
+	loose int // keys in extra
+	worn  int // slots whose first record is not served
+}
+
+// index says which slot a key has, if it has one. It is never changed, and tables with the same keys
+// share it.
 type index[K comparable] struct {
-	slotOf map[K]uint32
-	keys   []K // of the slots
+	seed   maphash.Seed
+	placed *perfect.Hash
 }
 
-func newTable[K comparable, V any](bypass bool, hits *xsync.Counter) *table[K, V] {
-	return &table[K, V]{
-		index:  index[K]{},
-		extra:  xsync.NewMap[K, *record[V]](),
-		bypass: bypass,
-		hits:   hits,
+func newTable[K comparable, V any](bypass bool, hits *hitCounter) *table[K, V] {
+	t := &table[K, V]{
+		extra:       xsync.NewMap[K, *record[V]](),
+		bypass:      bypass,
+		hits:        hits,
+		gone:        new(record[V]),
+		tableCounts: &tableCounts{},
 	}
+	t.seed = maphash.MakeSeed()
+	t.placed, _, _ = perfect.New(nil)
+	return t
+}
+
+// slotOf returns the slot of key, if it has one.
+func (t *table[K, V]) slotOf(key K) (uint32, bool) {
+	place := t.placed.Place(maphash.Comparable(t.seed, key))
+	if place < uint64(len(t.slots)) && t.slots[place].key == key {
+		return uint32(place), true
+	}
+	return 0, false
+}
+
+// held returns the record of a slot; nil if its key has been removed.
+func (s *slot[K, V]) held() *record[V] {
+	held := s.later.Load()
+	if held == nil {
+		held = &s.first
+	}
+	if held.stamp == 0 {
+		return nil
+	}
+	return held
 }
 
 func (t *table[K, V]) get(key K) (*record[V], bool) {
-	if slot, ok := t.slotOf[key]; ok {
-		held := t.slots[slot].Load()
+	if slot, ok := t.slotOf(key); ok {
+		held := t.slots[slot].held()
 		return held, held != nil
 	}
 	return t.extra.Load(key)
@@ -61,8 +105,9 @@ func (t *table[K, V]) len() int { return int(t.entries.Load()) }
 
 // each gives every entry to yield, until that returns false.
 func (t *table[K, V]) each(yield func(key K, held *record[V]) bool) {
-	for slot := range t.slots {
-		if held := t.slots[slot].Load(); held != nil && !yield(t.keys[slot], held) {
+	for i := range t.slots {
+		slot := &t.slots[i]
+		if held := slot.held(); held != nil && !yield(slot.key, held) {
 			return
 		}
 	}
@@ -71,12 +116,13 @@ func (t *table[K, V]) each(yield func(key K, held *record[V]) bool) {
 
 // replace swaps the record of key for next, and returns the old one; nil is none.
 func (t *table[K, V]) replace(key K, next *record[V]) (old *record[V]) {
-	if slot, ok := t.slotOf[key]; ok {
-		old = t.slots[slot].Swap(next)
+	if slot, ok := t.slotOf(key); ok {
+		old = t.exchange(slot, next)
 	} else {
 		var held bool
 		if old, held = t.extra.LoadAndStore(key, next); !held {
 			old = nil // it is next otherwise
+			t.loose++
 		}
 	}
 	t.count(old, next)
@@ -84,12 +130,26 @@ func (t *table[K, V]) replace(key K, next *record[V]) (old *record[V]) {
 }
 
 func (t *table[K, V]) remove(key K) (old *record[V]) {
-	if slot, ok := t.slotOf[key]; ok {
-		old = t.slots[slot].Swap(nil)
+	if slot, ok := t.slotOf(key); ok {
+		old = t.exchange(slot, t.gone)
 	} else {
-		old, _ = t.extra.LoadAndDelete(key)
+		var held bool
+		if old, held = t.extra.LoadAndDelete(key); held {
+			t.loose--
+		}
 	}
 	t.count(old, nil)
+	return old
+}
+
+// exchange swaps the record of a slot for next, and returns the old one; nil is none.
+func (t *table[K, V]) exchange(at uint32, next *record[V]) (old *record[V]) {
+	slot := &t.slots[at]
+	old = slot.held()
+	if old == &slot.first {
+		t.worn++
+	}
+	slot.later.Store(next)
 	return old
 }
 
@@ -103,59 +163,6 @@ func (t *table[K, V]) count(old, next *record[V]) {
 	if failing != oldFailing {
 		t.failing.Add(failing - oldFailing)
 	}
-}
-
-func (r *record[V]) weight() (entries, failing int64) {
-	switch {
-	case r == nil:
-		return 0, 0
-	case r.trouble != nil:
-		return 1, 1
-	default:
-		return 1, 0
-	}
-}
-
-// tableMaker makes a table of many entries at once. It belongs to one goroutine.
-type tableMaker[K comparable, V any] struct {
-	index[K]
-	slots []atomic.Pointer[record[V]]
-}
-
-func newTableMaker[K comparable, V any](entries int) *tableMaker[K, V] {
-	return &tableMaker[K, V]{
-		index: index[K]{slotOf: make(map[K]uint32, entries), keys: make([]K, 0, entries)},
-		slots: make([]atomic.Pointer[record[V]], 0, entries),
-	}
-}
-
-func (m *tableMaker[K, V]) put(key K, next *record[V]) {
-	if slot, ok := m.slotOf[key]; ok {
-		m.slots[slot].Store(next)
-		return
-	}
-	slot := len(m.keys)
-	m.slotOf[key] = uint32(slot)
-	m.keys, m.slots = append(m.keys, key), append(m.slots, atomic.Pointer[record[V]]{})
-	m.slots[slot].Store(next)
-}
-
-func (m *tableMaker[K, V]) remove(key K) {
-	if slot, ok := m.slotOf[key]; ok {
-		m.slots[slot].Store(nil)
-	}
-}
-
-// table returns what was put. The maker must not be used any more.
-func (m *tableMaker[K, V]) table(bypass bool, hits *xsync.Counter) *table[K, V] {
-	t := newTable[K, V](bypass, hits)
-	t.index, t.slots = m.index, m.slots
-	for slot := range t.slots {
-		made := t.slots[slot].Load()
-		t.count(nil, made)
-		t.oldest = older(t.oldest, made)
-	}
-	return t
 }
 
 // older is when the older was loaded of what was loaded at oldest, if that is not 0, and next.
@@ -180,32 +187,4 @@ func (t *table[K, V]) countFailing() int {
 		return 0
 	}
 	return int(t.failing.Load())
-}
-
-// thin makes a new index when most keys of the present one have been removed: it holds on to
-// them. A refresh and a rewrite of the file go by the table that they began with, so it does
-// not while one is at work.
-func (r *run[K, V]) thin() {
-	t := r.table
-	sparse := len(t.keys) > fewRemoved && 2*t.len() < len(t.keys)
-	if !sparse || r.pass != nil || r.keeper != nil && r.keeper.rewriting {
-		return
-	}
-	next := t.indexed()
-	next.generation = t.generation
-	r.table = next
-	r.bucket.table.CompareAndSwap(t, next)
-}
-
-// fewRemoved is how many keys an index may hold on to.
-const fewRemoved = 1024
-
-// indexed returns t, or a table with the same entries that has them all in its index.
-func (t *table[K, V]) indexed() *table[K, V] {
-	if t.extra.Size() == 0 && 2*t.len() >= len(t.keys) {
-		return t
-	}
-	m := newTableMaker[K, V](t.len())
-	t.each(func(key K, held *record[V]) bool { m.put(key, held); return true })
-	return m.table(t.bypass, t.hits)
 }

@@ -188,6 +188,7 @@ func TestRefresh_that_waits_for_a_slot_for_ever_is_noticed(t *testing.T) {
 		close(h.release)
 		wait.Wait()
 		assert.EqualValues(t, 1, b.Stats().Refreshes)
+		synctest.Wait()
 		assert.Equal(t, bucket.Ready, b.Health().State)
 	})
 }

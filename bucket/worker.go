@@ -205,7 +205,7 @@ func (w *worker[K, V]) pace() bool {
 // load calls the loader for a slot that is claimed.
 func (w *worker[K, V]) load(slot uint32) bool {
 	p := w.pass
-	key := p.keys[slot]
+	key := p.old.slots[slot].key
 	held, ok := p.held(slot)
 	if !ok { // removed since the pass began
 		p.emptied(&w.tally, slot)
@@ -299,9 +299,9 @@ func (w *worker[K, V]) landed() {
 
 func (w *worker[K, V]) slowLoad(took time.Duration) SlowLoad {
 	if w.all {
-		return SlowLoad{Keys: len(w.pass.keys), Took: took}
+		return SlowLoad{Keys: len(w.pass.claims), Took: took}
 	}
-	return SlowLoad{Key: w.pass.keys[w.slots[0]], Keys: len(w.slots), Took: took}
+	return SlowLoad{Key: w.pass.old.slots[w.slots[0]].key, Keys: len(w.slots), Took: took}
 }
 
 // fail fills the slots of a call that brought nothing.
@@ -320,11 +320,8 @@ func (w *worker[K, V]) fail(err error) {
 
 // held is what the table holds now for the key of a slot.
 func (p *pass[K, V]) held(slot uint32) (*record[V], bool) {
-	if p.shared {
-		held := p.old.slots[slot].Load()
-		return held, held != nil
-	}
-	return p.old.get(p.keys[slot])
+	held := p.old.slots[slot].held()
+	return held, held != nil
 }
 
 // take gives a worker slots that none has come to, or one that was not free when one did.
@@ -363,7 +360,7 @@ func (p *pass[K, V]) filled(t *tally[K, V], slot uint32, o outcome[K, V], f *fai
 	t.filled++
 	if p.claims[slot].Swap(claimDone) == claimWanted {
 		o.related = maps.Clone(o.related)
-		p.run.tell(&rode[K, V]{pass: p, key: p.keys[slot], outcome: o, failure: f})
+		p.run.tell(&rode[K, V]{pass: p, key: p.old.slots[slot].key, outcome: o, failure: f})
 	}
 }
 
@@ -371,6 +368,6 @@ func (p *pass[K, V]) filled(t *tally[K, V], slot uint32, o outcome[K, V], f *fai
 func (p *pass[K, V]) emptied(t *tally[K, V], slot uint32) {
 	t.filled++
 	if p.claims[slot].Swap(claimDone) == claimWanted {
-		p.run.tell(&rode[K, V]{pass: p, key: p.keys[slot], nothing: true})
+		p.run.tell(&rode[K, V]{pass: p, key: p.old.slots[slot].key, nothing: true})
 	}
 }
