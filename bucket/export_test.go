@@ -6,3 +6,11 @@ func (b *Bucket[K, V]) Queued() int {
 	r := b.run.Load()
 	return r.queue.size()
 }
+
+// Scattered returns how many keys of the bucket's table are beside its index, and how many of its
+// slots serve a later record than the one that they were made with, or none. It is for tests, as
+// Queued is.
+func (b *Bucket[K, V]) Scattered() (loose, worn int) {
+	t := b.table.Load()
+	return t.loose, t.worn
+}

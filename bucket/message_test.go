@@ -265,19 +265,36 @@ func TestAll_may_be_left_early(t *testing.T) {
 }
 
 func TestFetch_of_a_held_key_allocates_nothing(t *testing.T) {
-	b := seeded(newSource(seedOf(1000)), bucket.RefreshEvery(0))
+	type place struct {
+		Country string
+		Zip     int
+	}
+	hitsAllocateNothing(t, "key7")
+	hitsAllocateNothing(t, 7)
+	hitsAllocateNothing(t, [2]uint64{7, 8})
+	hitsAllocateNothing(t, 1.5)
+	hitsAllocateNothing(t, place{"nl", 7})
+	hitsAllocateNothing(t, &place{"nl", 7})
+}
+
+func hitsAllocateNothing[K comparable](t *testing.T, key K) {
+	t.Helper()
+	b := bucket.New("widgets", loader.Funcs[K, int]{
+		LoadFunc: func(context.Context, K) (int, error) { return 0, errDown },
+		InitFunc: func(context.Context) (map[K]int, error) { return map[K]int{key: 1}, nil },
+	}, quiet(), bucket.RefreshEvery(0))
 	start(t, b)
 	ctx := t.Context()
 	allocs := testing.AllocsPerRun(1000, func() {
-		if _, err := b.Fetch(ctx, "key7"); err != nil {
+		if _, err := b.Fetch(ctx, key); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := b.Get(ctx, "key8"); !ok {
+		if _, ok := b.Get(ctx, key); !ok {
 			t.Fatal("not there")
 		}
-		if _, ok := b.DirectGet("key9"); !ok {
+		if _, ok := b.DirectGet(key); !ok {
 			t.Fatal("not there")
 		}
 	})
-	assert.Zero(t, allocs)
+	assert.Zerof(t, allocs, "%T", key)
 }

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/puzpuzpuz/xsync/v4"
-
-	"github.com/dataworker-go/dataworker/bucket/internal/perfect"
 )
 
 // table is what readers share. Any goroutine may read it at any time without
@@ -55,8 +53,8 @@ type tableCounts struct {
 // index says which slot a key has, if it has one. It is never changed, and tables with the same keys
 // share it.
 type index[K comparable] struct {
-	seed   maphash.Seed
-	placed *perfect.Hash
+	seed maphash.Seed
+	perfectHash
 }
 
 func newTable[K comparable, V any](bypass bool, hits *hitCounter) *table[K, V] {
@@ -68,13 +66,13 @@ func newTable[K comparable, V any](bypass bool, hits *hitCounter) *table[K, V] {
 		tableCounts: &tableCounts{},
 	}
 	t.seed = maphash.MakeSeed()
-	t.placed, _, _ = perfect.New(nil)
+	t.perfectHash, _, _ = newPerfectHash(nil)
 	return t
 }
 
 // slotOf returns the slot of key, if it has one.
 func (t *table[K, V]) slotOf(key K) (uint32, bool) {
-	place := t.placed.Place(maphash.Comparable(t.seed, key))
+	place := t.place(maphash.Comparable(t.seed, key))
 	if place < uint64(len(t.slots)) && t.slots[place].key == key {
 		return uint32(place), true
 	}
@@ -93,10 +91,14 @@ func (s *slot[K, V]) held() *record[V] {
 	return held
 }
 
+// get is slotOf and held in one, which the compiler would not make of them.
 func (t *table[K, V]) get(key K) (*record[V], bool) {
-	if slot, ok := t.slotOf(key); ok {
-		held := t.slots[slot].held()
-		return held, held != nil
+	place := t.place(maphash.Comparable(t.seed, key))
+	if place < uint64(len(t.slots)) {
+		if slot := &t.slots[place]; slot.key == key {
+			held := slot.held()
+			return held, held != nil
+		}
 	}
 	return t.extra.Load(key)
 }

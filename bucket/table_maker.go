@@ -1,10 +1,6 @@
 package bucket
 
-import (
-	"hash/maphash"
-
-	"github.com/dataworker-go/dataworker/bucket/internal/perfect"
-)
+import "hash/maphash"
 
 // tableMaker makes a table of many entries at once. It belongs to one goroutine.
 type tableMaker[K comparable, V any] struct{ slots []slot[K, V] }
@@ -31,9 +27,9 @@ func (m *tableMaker[K, V]) table(bypass bool, hits *hitCounter) *table[K, V] {
 		for i := range t.slots {
 			hashes[i] = maphash.Comparable(t.seed, t.slots[i].key)
 		}
-		placed, places, ok := perfect.New(hashes)
+		placed, places, ok := newPerfectHash(hashes)
 		if ok {
-			t.placed = placed
+			t.perfectHash = placed
 			t.arrange(places)
 			return t
 		}

@@ -1,4 +1,4 @@
-package perfect
+package bucket
 
 import (
 	"fmt"
@@ -23,11 +23,11 @@ func hashesOf(n int, seed uint64) []uint64 {
 // requirePerfect checks that each key has a place of its own, and is found there.
 func requirePerfect(t *testing.T, hashes []uint64) {
 	t.Helper()
-	h, places, ok := New(hashes)
+	h, places, ok := newPerfectHash(hashes)
 	require.True(t, ok)
 	require.Len(t, places, len(hashes))
 	for key, hash := range hashes {
-		require.EqualValues(t, places[key], h.Place(hash))
+		require.EqualValues(t, places[key], h.place(hash))
 	}
 	sorted := slices.Sorted(slices.Values(places))
 	for i, place := range sorted {
@@ -35,7 +35,7 @@ func requirePerfect(t *testing.T, hashes []uint64) {
 	}
 }
 
-func TestNew_gives_every_key_a_place_of_its_own(t *testing.T) {
+func TestPerfectHash_gives_every_key_a_place_of_its_own(t *testing.T) {
 	for n := range 200 {
 		for seed := range uint64(50) {
 			requirePerfect(t, hashesOf(n, seed))
@@ -46,7 +46,7 @@ func TestNew_gives_every_key_a_place_of_its_own(t *testing.T) {
 	}
 }
 
-func TestNew_works_with_the_hashes_of_the_language(t *testing.T) {
+func TestPerfectHash_works_with_the_hashes_of_the_language(t *testing.T) {
 	seed := maphash.MakeSeed()
 	var numbers, words []uint64
 	for i := range 100_000 {
@@ -57,69 +57,69 @@ func TestNew_works_with_the_hashes_of_the_language(t *testing.T) {
 	requirePerfect(t, words)
 }
 
-func TestPlace_of_a_stranger_is_one_of_the_places(t *testing.T) {
+func TestPerfectHash_place_of_a_stranger_is_one_of_the_places(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 100, 10_000} {
-		h, _, ok := New(hashesOf(n, 2))
+		h, _, ok := newPerfectHash(hashesOf(n, 2))
 		require.True(t, ok)
 		for _, hash := range hashesOf(10_000, 3) {
-			require.Less(t, h.Place(hash), uint64(n))
+			require.Less(t, h.place(hash), uint64(n))
 		}
 	}
 }
 
-func TestPlace_without_keys_is_zero(t *testing.T) {
-	h, places, ok := New(nil)
+func TestPerfectHash_place_without_keys_is_zero(t *testing.T) {
+	h, places, ok := newPerfectHash(nil)
 	require.True(t, ok)
 	assert.Empty(t, places)
 	for _, hash := range append(hashesOf(1000, 4), 0, ^uint64(0)) {
-		require.Zero(t, h.Place(hash))
+		require.Zero(t, h.place(hash))
 	}
 }
 
-func TestNew_refuses_equal_hashes(t *testing.T) {
+func TestPerfectHash_refuses_equal_hashes(t *testing.T) {
 	hashes := hashesOf(1000, 5)
 	hashes[998] = hashes[3]
-	_, _, ok := New(hashes)
+	_, _, ok := newPerfectHash(hashes)
 	assert.False(t, ok)
 }
 
-func TestNew_refuses_hashes_that_no_pilot_separates(t *testing.T) {
+func TestPerfectHash_refuses_hashes_that_no_pilot_separates(t *testing.T) {
 	// All in one group, and far more than find room with one pilot.
 	hashes := make([]uint64, 2000)
 	for i := range hashes {
 		hashes[i] = uint64(i)
 	}
-	_, _, ok := New(hashes)
+	_, _, ok := newPerfectHash(hashes)
 	assert.False(t, ok)
 }
 
-func TestNew_takes_less_than_a_byte_a_key(t *testing.T) {
+func TestPerfectHash_takes_less_than_a_byte_a_key(t *testing.T) {
 	const n = 100_000
-	h, _, ok := New(hashesOf(n, 6))
+	h, _, ok := newPerfectHash(hashesOf(n, 6))
 	require.True(t, ok)
 	assert.Less(t, 2*len(h.pilots)+4*len(h.beyond), n)
 }
 
-func BenchmarkNew(b *testing.B) {
+func BenchmarkPerfectHash_make(b *testing.B) {
 	const n = 1_000_000
 	hashes := hashesOf(n, 7)
 	for b.Loop() {
-		if _, _, ok := New(hashes); !ok {
+		if _, _, ok := newPerfectHash(hashes); !ok {
 			b.Fatal("unlucky")
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/key")
 }
 
-func BenchmarkPlace(b *testing.B) {
+func BenchmarkPerfectHash_place(b *testing.B) {
 	for _, n := range []int{1_000, 1_000_000} {
 		hashes := hashesOf(n, 8)
-		h, _, ok := New(hashes)
+		h, _, ok := newPerfectHash(hashes)
 		require.True(b, ok)
 		b.Run(fmt.Sprint("keys=", n), func(b *testing.B) {
 			i, sum := 0, uint64(0)
 			for b.Loop() {
-				sum += h.Place(hashes[i])
+				sum += h.place(hashes[i])
 				if i++; i == n {
 					i = 0
 				}

@@ -1,4 +1,8 @@
-// Package perfect gives each of a set of keys that never changes a place of its own, without gaps:
+package bucket
+
+import "math/bits"
+
+// perfectHash gives each of a set of keys that never changes a place of its own, without gaps:
 // n keys get the places 0 to n-1. To find a place takes two bytes out of a small array and a few
 // multiplications, whatever the keys are; to keep it takes less than a byte a key. It knows keys by
 // their hashes, and of a key that does not belong to the set it does not know that: whoever asks
@@ -11,13 +15,10 @@
 //
 //	hash ── group ── pilot ──▶ place, mostly
 //	                       └─▶ beyond ──▶ place, if that lies behind the last
-package perfect
-
-import "math/bits"
-
-// Hash is a minimal perfect hash function. It is made by [New] and never changed, so it may be used
-// by many goroutines.
-type Hash struct {
+//
+// It is in this package, and not in one of its own, because the compiler makes a call of what it
+// could else write out in the look-up.
+type perfectHash struct {
 	pilots []uint16 // of the groups
 	beyond []uint32 // the places of keys that fall behind the last
 	keys   uint64
@@ -32,14 +33,11 @@ const (
 	keysPerHundredPlaces = 95
 
 	maxPilot = 1<<16 - 1
-
-	// MaxKeys is how many keys there can be.
-	MaxKeys = 1 << 31
 )
 
-// Place returns the place of the key with that hash. For a hash that does not belong to a key it
+// place returns the place of the key with that hash. For a hash that does not belong to a key it
 // returns any place. If there are no keys at all, it returns zero.
-func (h *Hash) Place(hash uint64) uint64 {
+func (h *perfectHash) place(hash uint64) uint64 {
 	place := h.fall(hash, h.pilots[reduce(hash, uint64(len(h.pilots)))])
 	if place >= h.keys {
 		return uint64(h.beyond[place-h.keys])
@@ -48,7 +46,7 @@ func (h *Hash) Place(hash uint64) uint64 {
 }
 
 // fall is the place on which a key falls with that pilot.
-func (h *Hash) fall(hash uint64, pilot uint16) uint64 {
+func (h *perfectHash) fall(hash uint64, pilot uint16) uint64 {
 	// The upper bits of the hash are the group's, and the product's depend on all of it.
 	return reduce((hash^uint64(pilot)*spread)*mix, h.room)
 }
@@ -59,8 +57,8 @@ const (
 	mix    = 0x5851f42d4c957f2d
 )
 
-// reduce maps a hash to a number below n; it is the multiplication that Lemire has described in
-// "Fast random integer generation in an interval" (2019), which goes by the upper bits.
+// reduce maps a hash to a number below n by its upper bits. It is the multiplication that Lemire has
+// described in "Fast Random Integer Generation in an Interval" (2019).
 func reduce(hash, n uint64) uint64 {
 	high, _ := bits.Mul64(hash, n)
 	return high

@@ -1,33 +1,30 @@
-package perfect
+package bucket
 
 import "slices"
 
-// New makes a Hash for keys with these hashes, of 64 good bits each, and returns the place of each
-// key in their order. It says false if two hashes are equal, or if the keys are so unlucky that a
-// group finds no pilot: then other hashes of the same keys are needed. It takes some 20 bytes a key
-// while it works. It panics if there are more than [MaxKeys].
-func New(hashes []uint64) (h *Hash, places []uint32, ok bool) {
-	if len(hashes) > MaxKeys {
-		panic("perfect: more keys than MaxKeys")
-	}
+// newPerfectHash makes one for keys with these hashes, of 64 good bits each, and returns the place of
+// each key in their order. It says false if two hashes are equal, or if the keys are so unlucky that
+// a group finds no pilot: then other hashes of the same keys are needed. It takes some 20 bytes a key
+// while it works. There must be no more than four billion keys.
+func newPerfectHash(hashes []uint64) (h perfectHash, places []uint32, ok bool) {
 	n := len(hashes)
-	h = &Hash{
+	h = perfectHash{
 		pilots: make([]uint16, n/keysPerGroup+1),
 		keys:   uint64(n),
 		room:   uint64(n)*100/keysPerHundredPlaces + 1,
 	}
-	m := &making{Hash: h, hashes: hashes, taken: make([]uint64, h.room/64+1), places: make([]uint32, n)}
+	m := &perfectHashing{perfectHash: h, hashes: hashes, taken: make([]uint64, h.room/64+1), places: make([]uint32, n)}
 	m.divide()
 	if !m.placeGroups() {
-		return nil, nil, false
+		return perfectHash{}, nil, false
 	}
 	m.fetchBack()
-	return h, m.places, true
+	return m.perfectHash, m.places, true
 }
 
-// making is the state of New.
-type making struct {
-	*Hash
+// perfectHashing is one that is being made.
+type perfectHashing struct {
+	perfectHash
 	hashes  []uint64
 	members []uint32 // the keys, group by group
 	starts  []uint32 // of the groups in members; one more than there are groups
@@ -39,7 +36,7 @@ type making struct {
 }
 
 // divide puts the keys into their groups.
-func (m *making) divide() {
+func (m *perfectHashing) divide() {
 	groups := uint64(len(m.pilots))
 	m.starts = make([]uint32, groups+1)
 	for _, hash := range m.hashes {
@@ -58,7 +55,7 @@ func (m *making) divide() {
 }
 
 // placeGroups finds a pilot for each group, the large groups first: there is most room then.
-func (m *making) placeGroups() bool {
+func (m *perfectHashing) placeGroups() bool {
 	for _, group := range slices.Backward(m.bySize()) {
 		if !m.place(group) {
 			return false
@@ -68,7 +65,7 @@ func (m *making) placeGroups() bool {
 }
 
 // bySize returns the groups that have keys, the small ones first.
-func (m *making) bySize() []uint32 {
+func (m *perfectHashing) bySize() []uint32 {
 	size := func(group int) uint32 { return m.starts[group+1] - m.starts[group] }
 	var ends []uint32 // of the groups of each size, in the order
 	for group := range m.pilots {
@@ -95,7 +92,7 @@ func (m *making) bySize() []uint32 {
 }
 
 // place finds a pilot for a group.
-func (m *making) place(group uint32) bool {
+func (m *perfectHashing) place(group uint32) bool {
 	members := m.members[m.starts[group]:m.starts[group+1]]
 	m.group, m.falls = m.group[:0], m.falls[:0]
 	for _, key := range members {
@@ -118,7 +115,7 @@ func (m *making) place(group uint32) bool {
 }
 
 // try takes the places on which the group falls with that pilot, if all of them are free.
-func (m *making) try(pilot uint16) bool {
+func (m *perfectHashing) try(pilot uint16) bool {
 	m.falls = m.falls[:0]
 	for _, hash := range m.group {
 		place := m.fall(hash, pilot)
@@ -134,10 +131,10 @@ func (m *making) try(pilot uint16) bool {
 	return true
 }
 
-func (m *making) isTaken(place uint64) bool { return m.taken[place/64]>>(place%64)&1 == 1 }
+func (m *perfectHashing) isTaken(place uint64) bool { return m.taken[place/64]>>(place%64)&1 == 1 }
 
 // fetchBack gives the keys that have fallen behind the last place those that are left.
-func (m *making) fetchBack() {
+func (m *perfectHashing) fetchBack() {
 	m.beyond = make([]uint32, m.room-m.keys)
 	free := uint64(0)
 	for key, place := range m.places {
