@@ -18,7 +18,7 @@ each = for module in $(MODULES); do (cd $$module && $(1)) || exit 1; done
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## The main example: the regions of the world, from SQLite, through a crash
@@ -111,6 +111,14 @@ fuzz: ## Every fuzz test in turn, FUZZTIME (30s) each
 .PHONY: bench
 bench: ## Every benchmark of the core
 	@go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: bench-peers
+bench-peers: ## DataWorker and its peers side by side; writes examples/bench/peers.txt and peers.svg
+	@cd examples && go run ./bench $(ARGS)
+
+.PHONY: bench-check
+bench-check: ## The figures that DataWorker promises against a map and its peers; fails past one
+	@cd examples && go run ./bench -check $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what the other targets left here
