@@ -27,12 +27,17 @@ type Answer func(msg any, err error) (reply any)
 // The guard is in the mailbox and in the producer of the props; an option that
 // replaces one of them takes it off.
 func Guard(produce func() protoactor.Actor, answer Answer, opts ...protoactor.PropsOption) *protoactor.Props {
+	return GuardWithTurn(new(Turn), produce, answer, opts...)
+}
+
+// GuardWithTurn is [Guard] for an actor that shares its turn: it takes turn for each message.
+func GuardWithTurn(turn *Turn, produce func() protoactor.Actor, answer Answer, opts ...protoactor.PropsOption) *protoactor.Props {
 	if answer == nil {
 		answer = func(any, error) any { return nil }
 	}
 	props := protoactor.PropsFromProducer(
 		func() protoactor.Actor { return guardActor(produce()) },
-		protoactor.WithMailbox(func() protoactor.Mailbox { return newMailbox(answer) }),
+		protoactor.WithMailbox(func() protoactor.Mailbox { return newMailbox(answer, turn) }),
 	)
 	return props.Configure(opts...)
 }

@@ -17,6 +17,7 @@ type mailbox struct {
 	protoactor.Mailbox // the queue
 
 	answer Answer
+	turn   *Turn
 	actor  protoactor.MessageInvoker // protoactor's context of the actor
 	info   actorInfo                 // the same, for its PID and system
 
@@ -29,6 +30,7 @@ type mailbox struct {
 
 	// These belong to the actor's turn.
 	stopping bool
+	halted   bool        // by a crash, until the supervisor has decided
 	exit     *CrashError // of a Goexit that has yet to be escalated
 	exitMsg  any         // the message at work then
 }
@@ -39,8 +41,8 @@ type actorInfo interface {
 	ActorSystem() *protoactor.ActorSystem
 }
 
-func newMailbox(answer Answer) *mailbox {
-	return &mailbox{Mailbox: protoactor.Unbounded()(), answer: answer}
+func newMailbox(answer Answer, turn *Turn) *mailbox {
+	return &mailbox{Mailbox: protoactor.Unbounded()(), answer: answer, turn: turn}
 }
 
 // RegisterHandlers wires the queue to the actor, through us.
@@ -57,6 +59,7 @@ func (m *mailbox) Start() {
 	defer m.mu.Unlock()
 	for _, post := range m.held {
 		post()
+		m.turn.awake.Add(-1)
 	}
 	m.held = nil
 	m.open.Store(true)
@@ -85,6 +88,7 @@ func (m *mailbox) hold(post func()) bool {
 	if m.open.Load() {
 		return false
 	}
+	m.turn.awake.Add(1)
 	m.held = append(m.held, post)
 	return true
 }
@@ -99,6 +103,8 @@ func (m *mailbox) hold(post func()) bool {
 // The same can happen to its children, which may not be guarded. They have all been
 // told to stop, so the verdict on one that crashes now can only do harm.
 func (m *mailbox) InvokeSystemMessage(msg any) {
+	m.turn.mu.Lock()
+	defer m.turn.mu.Unlock()
 	switch msg.(type) {
 	case *protoactor.Restart, *protoactor.Failure:
 		if m.stopping {
@@ -110,11 +116,17 @@ func (m *mailbox) InvokeSystemMessage(msg any) {
 		// is not coming. What waits in it deserves its answer.
 		defer m.Mailbox.PostSystemMessage(&protoactor.ResumeMailbox{})
 	}
+	if _, restart := msg.(*protoactor.Restart); restart || m.stopping {
+		m.goOn()
+	}
 	m.invoke(m.actor.InvokeSystemMessage, msg, func(*CrashError) {})
 }
 
 // InvokeUserMessage answers for an actor that cannot do so itself.
 func (m *mailbox) InvokeUserMessage(msg any) {
+	m.turn.mu.Lock()
+	defer m.turn.mu.Unlock()
+	m.goOn()
 	if m.stopping {
 		m.answerFor(msg, ErrStopped)
 		return
@@ -156,7 +168,19 @@ func (m *mailbox) EscalateFailure(reason, msg any) {
 		logLateCrash(m.info.ActorSystem().Logger(), crash)
 		return
 	}
+	if !m.halted { // what waits in the queue comes before what others do in the actor's place
+		m.halted = true
+		m.turn.awake.Add(1)
+	}
 	m.actor.EscalateFailure(reason, msg)
+}
+
+// goOn is for a queue that a crash has halted, and that works again.
+func (m *mailbox) goOn() {
+	if m.halted {
+		m.halted = false
+		m.turn.awake.Add(-1)
+	}
 }
 
 func (m *mailbox) answerFor(envelope any, err error) {
@@ -187,6 +211,7 @@ func newTirelessDispatcher(dispatcher protoactor.Dispatcher, m *mailbox) *tirele
 // Schedule is called by whoever wins the right to run the loop, so by one
 // goroutine at a time.
 func (d *tirelessDispatcher) Schedule(loop func()) {
+	d.mailbox.turn.awake.Add(1)
 	d.loop = loop
 	d.Dispatcher.Schedule(d.runLoop)
 }
@@ -200,6 +225,7 @@ func (d *tirelessDispatcher) run() {
 	}()
 	d.loop()
 	returned = true
+	d.mailbox.turn.awake.Add(-1)
 }
 
 func (d *tirelessDispatcher) resume() {

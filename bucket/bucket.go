@@ -32,6 +32,8 @@ type Bucket[K comparable, V any] struct {
 	// table is what readers read; nil unless the bucket is ready.
 	table atomic.Pointer[table[K, V]]
 
+	turn *actor.Turn // of its actor; apart from the table, because each message changes it
+
 	mu  sync.Mutex // guards the step from one run to the next
 	run atomic.Pointer[run[K, V]]
 }
@@ -44,6 +46,7 @@ func New[K comparable, V any](name string, l loader.Loader[K, V], opts ...Option
 		loader:  l,
 		options: slices.Clone(opts),
 		keys:    newKeyRule[K](),
+		turn:    new(actor.Turn),
 		equal:   equality[V](),
 	}
 	if loader.Check(l) == nil {
@@ -120,7 +123,8 @@ func (b *Bucket[K, V]) props(more []Option, report actor.Report) *protoactor.Pro
 	if report == nil {
 		report = func(error) {}
 	}
-	return actor.Guard(
+	return actor.GuardWithTurn(
+		b.turn,
 		func() protoactor.Actor { return &bucketActor[K, V]{bucket: b, options: more, report: report} },
 		b.answerFor,
 		protoactor.WithOnInit(func(ctx protoactor.Context) { b.claim(ctx) }),

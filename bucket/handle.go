@@ -170,6 +170,9 @@ func (b *Bucket[K, V]) DirectGet(key K) (V, bool) {
 //
 // The bucket keeps v itself, so it must not be changed afterwards.
 func (b *Bucket[K, V]) DirectSet(ctx context.Context, key K, v V) error {
+	if b.setAtOnce(ctx, key, v) {
+		return nil
+	}
 	a := newAsk[K, V](opSet, key)
 	a.value = v
 	_, err := b.ask(ctx, a)
