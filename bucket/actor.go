@@ -59,6 +59,8 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 		a.run.shift(msg)
 	case *rode[K, V]:
 		a.run.rode(msg)
+	case alarmRang:
+		a.run.giveUpLate()
 	case windowOver:
 		a.run.closeWindow()
 		a.run.launch()

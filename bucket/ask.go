@@ -1,11 +1,13 @@
 package bucket
 
 import (
+	"sync"
+
 	protoactor "github.com/asynkron/protoactor-go/actor"
 )
 
 // ask is one question to the bucket's actor: a call of the typed handle, which
-// waits on replies, or a message of another actor, which waits at sender. After
+// waits for the bell, or a message of another actor, which waits at sender. After
 // it is sent it belongs to the actor's turn.
 type ask[K comparable, V any] struct {
 	op      op
@@ -18,12 +20,14 @@ type ask[K comparable, V any] struct {
 
 	progress func(done, total int) // the asker's; not the actor's business
 
-	run     *run[K, V]      // the run that was asked
-	replies chan answer[V]  // of a typed call; has room for the one answer
-	sender  *protoactor.PID // of a message
+	run    *run[K, V]      // the run that was asked
+	bell   chan struct{}   // of a typed call; rings once, when got is there
+	sender *protoactor.PID // of a message
 
 	answered bool
-	crowd    *crowd[K, V] // where it waits, at this place
+	got      answer[V]
+	spare    *flight[K, V] // for the load that it may begin; nil if it has none
+	crowd    *crowd[K, V]  // where it waits, at this place
 	place    int
 }
 
@@ -49,7 +53,35 @@ type answer[V any] struct {
 }
 
 func newAsk[K comparable, V any](op op, key K) *ask[K, V] {
-	return &ask[K, V]{op: op, key: key, replies: make(chan answer[V], 1)}
+	return &ask[K, V]{op: op, key: key}
+}
+
+// newMiss is newAsk for what most likely ends in a load: with the flight, in one piece of memory.
+func newMiss[K comparable, V any](op op, key K) *ask[K, V] {
+	m := &struct {
+		ask    ask[K, V]
+		flight flight[K, V]
+	}{ask: ask[K, V]{op: op, key: key}}
+	m.ask.spare = &m.flight
+	return &m.ask
+}
+
+// bells are used again once they have rung and were heard. A caller who leaves before takes its
+// bell along: it may ring yet. They belong to a run, because the callers of a run are all of one
+// synctest bubble, and so are its channels.
+type bells struct{ pool sync.Pool }
+
+func (b *bells) take() chan struct{} {
+	if bell, ok := b.pool.Get().(chan struct{}); ok {
+		return bell
+	}
+	return make(chan struct{}, 1)
+}
+
+// heard is the answer of an ask whose bell has rung.
+func (a *ask[K, V]) heard() (answer[V], error) {
+	a.run.bells.pool.Put(a.bell)
+	return a.got, a.got.err
 }
 
 // reply answers the question, once; later answers are ignored.
@@ -59,8 +91,9 @@ func (a *ask[K, V]) reply(got answer[V]) {
 	}
 	a.answered = true
 	switch {
-	case a.replies != nil:
-		a.replies <- got
+	case a.bell != nil:
+		a.got = got
+		a.bell <- struct{}{}
 	case a.sender != nil:
 		a.run.send(a.sender, a.message(got))
 	}

@@ -34,18 +34,23 @@ func (r *run[K, V]) take(c *call, flights ...*flight[K, V]) {
 	}
 }
 
-// giveUp counts a call that has not returned by now.
-func (r *run[K, V]) giveUp(c *call) {
-	if c.fate.CompareAndSwap(fateRunning, fateAbandoned) {
-		r.counters.abandoned.Add(1)
+// giveUp counts a call that has not returned by now. It says false if it has, or was given up
+// before.
+func (r *run[K, V]) giveUp(c *call) bool {
+	if !c.fate.CompareAndSwap(fateRunning, fateAbandoned) {
+		return false
 	}
+	r.counters.abandoned.Add(1)
+	return true
 }
 
-// returned is called by the call's own goroutine.
-func (r *run[K, V]) returned(c *call) {
+// returned is called by the call's own goroutine. It says false if the call was given up.
+func (r *run[K, V]) returned(c *call) bool {
 	if c.fate.Swap(fateReturned) == fateAbandoned {
 		r.counters.abandoned.Add(-1)
+		return false
 	}
+	return true
 }
 
 // company returns f, and those right behind it in the queue that can travel with it.

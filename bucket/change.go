@@ -33,13 +33,13 @@ type edit[K comparable, V any] struct {
 }
 
 // commit makes a change, or has it made when it is written.
-func (r *run[K, V]) commit(c change[K, V]) {
+func (r *run[K, V]) commit(c *change[K, V]) {
 	if r.keeper != nil {
-		r.stage(c)
+		r.stage(*c)
 		return
 	}
-	r.apply(&c)
-	r.conclude(&c)
+	r.apply(c)
+	r.conclude(c)
 }
 
 func (r *run[K, V]) apply(c *change[K, V]) {

@@ -1,5 +1,7 @@
 package bucket
 
+import "time"
+
 // Queued returns how long the queue for a slot is. It is for tests, and only while the
 // actor has nothing to do.
 func (b *Bucket[K, V]) Queued() int {
@@ -13,4 +15,10 @@ func (b *Bucket[K, V]) Queued() int {
 func (b *Bucket[K, V]) Scattered() (loose, worn int) {
 	t := b.table.Load()
 	return t.loose, t.worn
+}
+
+// Put puts an entry into the table, as a load does, past the actor: it must have nothing to do.
+func (b *Bucket[K, V]) Put(key K, value V) {
+	r := b.run.Load()
+	r.table.replace(key, new(r.newRecord(value, SourceLoad, time.Now())))
 }

@@ -1,7 +1,6 @@
 package bucket
 
 import (
-	"context"
 	"time"
 
 	"github.com/dataworker-go/dataworker/loader"
@@ -10,7 +9,7 @@ import (
 // flight is one load of one key, from the moment somebody asks for it until it is
 // over. There is at most one at a time for a key; whoever asks meanwhile joins it.
 //
-//	join ──▶ queue ──launch──▶ loader.Go ──loaded──▶ land
+//	join ──▶ queue ──launch──▶ (goroutine) ──loaded──▶ land
 //
 // A write that comes between launch and land makes the flight stale: what it
 // brings is older than the write and is not saved.
@@ -30,6 +29,8 @@ type flight[K comparable, V any] struct {
 	worker *worker[K, V] // of a full refresh, that waits for a slot; the rest is unused then
 
 	waiters crowd[K, V]
+	seat    [1]*ask[K, V] // memory for the first of them
+	edit    [1]edit[K, V] // and for what most flights save
 
 	// What was asked after the flight had gone stale is for the flight after it.
 	next      crowd[K, V]
@@ -39,18 +40,25 @@ type flight[K comparable, V any] struct {
 	waiting  bool // in the window, for company
 
 	launched bool
-	call     *call  // since it was launched, unless it rides
-	own      call   // that, if it travels alone
-	at       uint64 // run.now when it was launched
-	riding   bool   // on the load of a full refresh, without a slot
+	call     *call      // since it was launched, unless it rides
+	trip     trip[K, V] // that, if it travels alone
+	at       uint64     // run.now when it was launched
+	riding   bool       // on the load of a full refresh, without a slot
 	stale    bool
 	landed   bool
 	dropped  bool // nobody wants it any more
 }
 
-func (r *run[K, V]) newFlight(key K, again bool) *flight[K, V] {
-	f := &flight[K, V]{run: r, key: key, again: again}
-	r.flights[key] = f
+// newFlight begins a flight for the key of an ask.
+func (r *run[K, V]) newFlight(a *ask[K, V], again bool) *flight[K, V] {
+	f := a.spare
+	a.spare = nil
+	if f == nil {
+		f = &flight[K, V]{}
+	}
+	f.run, f.key, f.again = r, a.key, again
+	f.waiters.asks = f.seat[:0]
+	r.flights[f.key] = f
 	return f
 }
 
@@ -69,7 +77,7 @@ func (r *run[K, V]) join(a *ask[K, V], again bool) {
 	r.parked++
 	switch {
 	case f == nil:
-		f = r.newFlight(a.key, again)
+		f = r.newFlight(a, again)
 		f.board(a)
 		r.place(f)
 	case f.stale:
@@ -189,32 +197,6 @@ func (r *run[K, V]) ride(f *flight[K, V]) {
 	f.waiters.moveTo(&f.next)
 }
 
-func (r *run[K, V]) begin(f *flight[K, V], timeout time.Duration) {
-	r.take(&f.own, f)
-	// The load gets copies: f itself belongs to the actor's turn.
-	key, again := f.key, f.again
-	var held *record[V]
-	if again {
-		held, _ = r.table.get(key)
-	}
-	loader.Go(r.ctx, timeout,
-		func(ctx context.Context) (*loaded[K, V], error) {
-			defer r.returned(&f.own)
-			at := r.now.Add(1)
-			o, err := r.load(ctx, key, again, held)
-			if err != nil { // looked into here, where its methods may do what they like
-				return &loaded[K, V]{flight: f, at: at, failure: classify(loader.LateError(ctx, err))}, nil
-			}
-			return &loaded[K, V]{flight: f, at: at, outcome: o}, nil
-		},
-		func(note *loaded[K, V], err error) {
-			if err != nil {
-				note = &loaded[K, V]{flight: f, failure: classify(err)}
-			}
-			r.tell(note)
-		})
-}
-
 // abandon is land for a flight whose landing the actor did not survive. It may have
 // got any part of the way.
 func (r *run[K, V]) abandon(f *flight[K, V], crash error) {
@@ -252,6 +234,7 @@ func (r *run[K, V]) vacate(f *flight[K, V]) {
 	}
 	r.flying--
 	r.giveUp(f.call)
+	r.alarm.leave(&f.trip)
 	r.counters.landings.Add(1)
 	r.counters.loadTime.Add(int64(time.Since(f.call.started)))
 }
@@ -271,7 +254,7 @@ func (r *run[K, V]) takeOff(f *flight[K, V]) {
 	if f.next.size() == 0 {
 		return
 	}
-	next := r.newFlight(f.key, f.nextAgain)
+	next := r.newFlight(f.next.asks[0], f.nextAgain)
 	for _, a := range f.next.asks {
 		next.board(a)
 	}

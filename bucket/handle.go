@@ -65,17 +65,26 @@ func (b *Bucket[K, V]) fetch(ctx context.Context, key K, opts []FetchOption) (V,
 
 // fetchOn is a Fetch with terms, or one that found nothing.
 func (b *Bucket[K, V]) fetchOn(ctx context.Context, key K, opts []FetchOption) (V, error) {
-	a := newAsk[K, V](opFetch, key)
-	for _, option := range opts {
-		if option != nil {
-			option(&a.terms)
+	var terms fetchTerms
+	if len(opts) > 0 {
+		terms = termsOf(opts)
+		if value, ok := b.hitOn(key, terms); ok {
+			return value, nil
 		}
 	}
-	if value, ok := b.hitOn(key, a.terms); ok {
-		return value, nil
-	}
+	a := newMiss[K, V](opFetch, key)
+	a.terms = terms
 	got, err := b.ask(ctx, a)
 	return got.value, err
+}
+
+func termsOf(opts []FetchOption) (terms fetchTerms) {
+	for _, option := range opts {
+		if option != nil {
+			option(&terms)
+		}
+	}
+	return terms
 }
 
 // FetchNoSave is [Bucket.Fetch] without saving what is loaded. loaded says whether
@@ -84,7 +93,7 @@ func (b *Bucket[K, V]) FetchNoSave(ctx context.Context, key K) (v V, loaded bool
 	if value, ok := b.hit(key); ok {
 		return value, false, nil
 	}
-	a := newAsk[K, V](opFetch, key)
+	a := newMiss[K, V](opFetch, key)
 	a.noSave = true
 	got, err := b.ask(ctx, a)
 	return got.value, got.loaded, err
@@ -247,7 +256,7 @@ func (b *Bucket[K, V]) Refresh(ctx context.Context, opts ...RefreshOption) (Repo
 // the source says [loader.ErrNotFound], the entry is removed. The error is that of
 // [Bucket.Fetch].
 func (b *Bucket[K, V]) RefreshKey(ctx context.Context, key K) (V, error) {
-	got, err := b.ask(ctx, newAsk[K, V](opReload, key))
+	got, err := b.ask(ctx, newMiss[K, V](opReload, key))
 	return got.value, err
 }
 
@@ -325,6 +334,7 @@ func (b *Bucket[K, V]) post(ctx context.Context, a *ask[K, V]) error {
 	if a.run == nil {
 		return b.errNeverStarted()
 	}
+	a.bell = a.run.bells.take()
 	return a.run.post(a)
 }
 
@@ -338,7 +348,7 @@ func (b *Bucket[K, V]) postMany(ctx context.Context, many *askMany[K, V]) error 
 		return b.errNeverStarted()
 	}
 	for _, a := range many.asks {
-		a.run = r
+		a.run, a.bell = r, r.bells.take()
 	}
 	return r.post(many)
 }
@@ -359,8 +369,8 @@ func (r *run[K, V]) await(ctx context.Context, a *ask[K, V]) (answer[V], error) 
 
 	for waiting := true; waiting; {
 		select {
-		case got := <-a.replies:
-			return got, got.err
+		case <-a.bell:
+			return a.heard()
 		case <-ended:
 			r.tell(&left[K, V]{a})
 			return answer[V]{}, ctx.Err()
@@ -375,8 +385,8 @@ func (r *run[K, V]) await(ctx context.Context, a *ask[K, V]) (answer[V], error) 
 
 	// The actor answers everybody before it is over.
 	select {
-	case got := <-a.replies:
-		return got, got.err
+	case <-a.bell:
+		return a.heard()
 	default:
 		return answer[V]{}, fmt.Errorf("bucket %q: %w", r.bucket.name, r.why())
 	}

@@ -20,10 +20,10 @@ func (r *run[K, V]) land(note *loaded[K, V]) {
 	f.landed = true
 	f.at = max(f.at, note.at)
 	r.vacate(f)
-	c := change[K, V]{flight: f, awaits: f.waiters.size() > 0}
-	r.settle(&c, note.outcome, note.failure)
+	c := change[K, V]{flight: f, awaits: f.waiters.size() > 0, edits: f.edit[:0]}
+	r.settle(&c, &note.outcome, note.failure)
 	f.stale = true // who comes before it has arrived is for the next
-	r.commit(c)
+	r.commit(&c)
 }
 
 // arrive is the end of a landing: what was brought is in the table.
@@ -35,7 +35,7 @@ func (r *run[K, V]) arrive(f *flight[K, V], got answer[V]) {
 }
 
 // settle says what a load does to the table, and what those who wait for it get.
-func (r *run[K, V]) settle(c *change[K, V], o outcome[K, V], failed *failure) {
+func (r *run[K, V]) settle(c *change[K, V], o *outcome[K, V], failed *failure) {
 	f := c.flight
 	if failed != nil {
 		err := &loader.Error{Bucket: r.bucket.name, Key: f.key, Err: failed.err}
@@ -118,9 +118,8 @@ func (r *run[K, V]) settleKept(c *change[K, V]) {
 
 // saveAgain saves a value that was loaded, or renews the equal one that is held.
 func (r *run[K, V]) saveAgain(c *change[K, V], key K, value V, same bool) {
-	_, held := r.table.get(key)
 	r.mark(key, c.flight.at)
-	if held && same {
+	if same {
 		r.renew(c, key)
 		return
 	}

@@ -28,6 +28,7 @@ type run[K comparable, V any] struct {
 	bucket *Bucket[K, V]
 	system *protoactor.ActorSystem
 	self   *protoactor.PID
+	inbox  protoactor.Process // of self; it answers, whatever happens to the actor
 
 	equal func(a, b V) bool // the configuration's; set before anything is loaded
 
@@ -41,6 +42,7 @@ type run[K comparable, V any] struct {
 	reason   atomic.Pointer[error]              // why the run is over, or will be
 	over     chan struct{}                      // closed when it is
 	counters counters
+	bells    bells
 	vitals   atomic.Pointer[vitals]
 	version  atomic.Uint64 // of the last value saved
 	now      atomic.Uint64 // counts writes and the beginnings of loads
@@ -68,6 +70,7 @@ type run[K comparable, V any] struct {
 	heldGone  int           // those of them who have left
 
 	flights map[K]*flight[K, V]
+	alarm   alarm[K, V]          // for those that take too long
 	queue   queue[*flight[K, V]] // waiting for a slot
 	window  window[K, V]         // misses that wait for company
 	flying  int                  // slots in use, those of a refresh included
@@ -124,6 +127,7 @@ func newRun[K comparable, V any](b *Bucket[K, V], system *protoactor.ActorSystem
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	r.vitals.Store(&vitals{})
 	r.counters.hits = newHitCounter()
+	r.inbox, _ = system.ProcessRegistry.Get(self) // whoever is being spawned is in there
 	return r
 }
 
@@ -143,7 +147,7 @@ var errStopped = fmt.Errorf("%w (%w): start it again to use it", ErrStopped, Err
 // that is gone is dropped.
 func (r *run[K, V]) tell(note any) {
 	if r.phase() != phaseOver {
-		r.send(r.self, note)
+		r.inbox.SendUserMessage(r.self, note)
 	}
 }
 
@@ -165,14 +169,12 @@ func (r *run[K, V]) send(to *protoactor.PID, msg any) {
 	r.system.Root.Send(to, msg)
 }
 
-// post puts a typed question, or several, into the mailbox. Past the look into the registry
-// the mailbox answers, whatever happens to the actor.
+// post puts a typed question, or several, into the mailbox.
 func (r *run[K, V]) post(question any) error {
-	process, alive := r.system.ProcessRegistry.Get(r.self)
-	if !alive || r.phase() == phaseOver {
+	if r.phase() == phaseOver {
 		return r.bucket.errorf("%w", r.why())
 	}
-	process.SendUserMessage(r.self, question)
+	r.inbox.SendUserMessage(r.self, question)
 	return nil
 }
 
@@ -214,6 +216,7 @@ func (r *run[K, V]) end(reason error) {
 		}
 		r.cancel(reason)
 		r.respawns.Stop()
+		r.alarm.stop()
 		r.closeWindow()
 	}
 	r.dismissAll(r.bucket.errorf("%w", r.why()))
@@ -247,6 +250,7 @@ func (r *run[K, V]) close() {
 		r.system.ProcessRegistry.Remove(r.claimed)
 	}
 	r.table, r.reindexing, r.keeper, r.flights, r.written, r.queue = nil, nil, nil, nil, nil, queue[*flight[K, V]]{}
+	r.alarm = alarm[K, V]{}
 	close(r.over)
 }
 

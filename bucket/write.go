@@ -13,7 +13,7 @@ func (r *run[K, V]) set(a *ask[K, V]) {
 	if e, ok := r.saving(a.key, a.value, SourceSet); ok {
 		c.edits = []edit[K, V]{e}
 	}
-	r.commit(c)
+	r.commit(&c)
 }
 
 // setAtOnce is a DirectSet in the actor's place. That costs a tenth of a message and its answer, and
@@ -53,7 +53,7 @@ func (r *run[K, V]) setDone(a *ask[K, V]) {
 
 // delete removes a key. A load that is under way began before, so it is not saved.
 func (r *run[K, V]) delete(a *ask[K, V]) {
-	r.commit(change[K, V]{ask: a, awaits: true, edits: []edit[K, V]{{key: a.key}}})
+	r.commit(&change[K, V]{ask: a, awaits: true, edits: []edit[K, V]{{key: a.key}}})
 }
 
 func (r *run[K, V]) deleteDone(a *ask[K, V]) {
