@@ -225,6 +225,8 @@ func (r *run[K, V]) recoverNote(msg any, crash error) {
 		r.patrol(msg.pass)
 	case *unsubscribed[K, V]:
 		r.forgetSubscriber(msg.subscriber)
+	case alarmRang:
+		r.giveUpLate()
 	case windowOver:
 		r.closeWindow() // the next incarnation launches
 	case *opened:

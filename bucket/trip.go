@@ -67,6 +67,7 @@ func (t *trip[K, V]) fly() {
 	}
 	note.at = r.now.Add(1)
 	o, err := r.load(ctx, note.flight.key, t.again, t.held)
+	t.held = nil // whoever keeps the context keeps the trip, and must not keep the values before as well
 	if err != nil {
 		note.failure = classifyLate(ctx, err)
 		return
