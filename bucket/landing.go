@@ -140,6 +140,9 @@ func (r *run[K, V]) renew(c *change[K, V], key K) {
 
 // logFailure writes one line for a load, however many wait for it.
 func (r *run[K, V]) logFailure(err *loader.Error, kind failureKind) {
+	if kind == notFound && !r.debugging() {
+		return
+	}
 	r.log(func(log logrus.FieldLogger) {
 		log = log.WithError(err)
 		switch kind {

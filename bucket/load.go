@@ -62,8 +62,8 @@ func classify(err error) (f *failure) {
 	return f
 }
 
-// load asks the user's code for one key. It runs in a goroutine of its own, inside
-// loader.Go, so everything that may panic belongs in here: the callbacks, the
+// load asks the user's code for one key. It runs in a goroutine of its own that survives
+// what it does, so everything that may panic belongs in here: the callbacks, the
 // methods of their errors, the comparison of their values.
 //
 // held is the record of a key that is loaded again, nil for a miss.

@@ -188,6 +188,24 @@ func (r *run[K, V]) log(write func(logrus.FieldLogger)) {
 	logSafely(logger, func(log logrus.FieldLogger) { write(log.WithField("bucket", r.bucket.name)) })
 }
 
+// debugging says whether a line for debugging may be written at all. What is not found is common,
+// and to prepare its line costs more than to look for it.
+func (r *run[K, V]) debugging() (wanted bool) {
+	known := r.logger.Load()
+	if known == nil {
+		return true
+	}
+	defer func() { _ = recover() }() // an Entry that nobody has made
+	wanted = true
+	switch logger := (*known).(type) {
+	case *logrus.Logger:
+		return logger.IsLevelEnabled(logrus.DebugLevel)
+	case *logrus.Entry:
+		return logger.Logger.IsLevelEnabled(logrus.DebugLevel)
+	}
+	return wanted
+}
+
 // publish tells the subscribers of the event stream. One that panics is no reason to crash.
 func (r *run[K, V]) publish(event any) {
 	if err := actor.Publish(r.system, event); err != nil {

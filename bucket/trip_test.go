@@ -217,37 +217,41 @@ func (r rude) Is(error) bool {
 
 func TestLoad_gets_a_context_that_ends_with_it(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		type key struct{}
-		var loading, child context.Context
-		var ended chan struct{}
-		b := bucket.New("widgets", loader.Func(func(ctx context.Context, name string) (int, error) {
+		type contexts struct {
+			own, child context.Context
+			ended      chan struct{} // a function that waits for the child has run
+		}
+		begun := make(chan contexts, 1)
+		b := bucket.New("widgets", loader.Func(func(ctx context.Context, key string) (int, error) {
 			at, ok := ctx.Deadline()
 			assert.True(t, ok)
 			assert.Equal(t, 10*time.Second, time.Until(at))
 			assert.NoError(t, ctx.Err())
 			assert.NoError(t, context.Cause(ctx))
-			assert.Nil(t, ctx.Value(key{}))
-			loading, ended = ctx, make(chan struct{})
-			if name != "alone" {
-				var cancel context.CancelFunc
-				child, cancel = context.WithCancel(ctx)
-				t.Cleanup(cancel)
-				over := ended
-				context.AfterFunc(child, func() { close(over) })
+			assert.Nil(t, ctx.Value(contexts{}))
+			c := contexts{own: ctx, ended: make(chan struct{})}
+			if key == "alone" {
+				begun <- c
+				return 1, nil
 			}
-			if name == "hangs" {
-				<-ctx.Done()
-				assert.Zero(t, time.Until(at))
-				assert.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
-				assert.ErrorIs(t, context.Cause(child), context.DeadlineExceeded)
-				time.Sleep(time.Second)
+			var cancel context.CancelFunc
+			c.child, cancel = context.WithCancel(ctx)
+			t.Cleanup(cancel)
+			context.AfterFunc(c.child, func() { close(c.ended) })
+			begun <- c
+			var cause error
+			switch key {
+			case "hangs":
+				cause = context.DeadlineExceeded
+			case "stops":
+				cause = bucket.ErrStopped
+			default:
+				return 1, nil
 			}
-			if name == "stops" {
-				<-child.Done()
-				assert.ErrorIs(t, ctx.Err(), context.Canceled)
-				assert.ErrorIs(t, context.Cause(ctx), bucket.ErrStopped)
-				assert.ErrorIs(t, context.Cause(child), bucket.ErrStopped)
-			}
+			<-c.child.Done()
+			assert.ErrorIs(t, context.Cause(ctx), cause)
+			assert.ErrorIs(t, context.Cause(c.child), cause)
+			time.Sleep(time.Second)
 			return 1, nil
 		}), quiet(), bucket.RefreshEvery(0), bucket.LoadTimeout(10*time.Second))
 		system := newSystem()
@@ -255,25 +259,30 @@ func TestLoad_gets_a_context_that_ends_with_it(t *testing.T) {
 
 		_, err := b.Fetch(t.Context(), "alone")
 		require.NoError(t, err)
-		require.ErrorIs(t, loading.Err(), context.Canceled)
-		<-loading.Done()
+		c := <-begun
+		require.ErrorIs(t, c.own.Err(), context.Canceled)
+		<-c.own.Done()
 
 		_, err = b.Fetch(t.Context(), "with a child")
 		require.NoError(t, err)
-		<-ended
-		require.ErrorIs(t, child.Err(), context.Canceled)
+		c = <-begun
+		<-c.ended
+		require.ErrorIs(t, c.child.Err(), context.Canceled)
 
 		_, err = b.Fetch(t.Context(), "hangs")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		<-ended
-		require.ErrorIs(t, loading.Err(), context.DeadlineExceeded)
+		c = <-begun
+		<-c.ended
+		require.ErrorIs(t, c.own.Err(), context.DeadlineExceeded)
 
 		stopped := fetch(t.Context(), b, "stops")
-		synctest.Wait()
+		c = <-begun
 		require.NoError(t, stopByHand(system, b))
-		<-ended
+		<-c.ended
+		require.ErrorIs(t, c.own.Err(), context.Canceled)
 		require.ErrorIs(t, (<-stopped).err, bucket.ErrStopped)
-		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		assert.Zero(t, b.Stats().Abandoned)
 	})
 }
 
@@ -304,8 +313,8 @@ func TestFetch_that_is_left_as_its_answer_comes_gives_it_to_nobody_else(t *testi
 // A value may keep the context that it was loaded with, as a cursor does.
 func TestLoad_keeps_nothing_of_the_value_before(t *testing.T) {
 	type cursor struct {
-		ctx  context.Context //nolint:containedctx // that is the point
-		data [1 << 10]byte
+		ctx context.Context //nolint:containedctx // that is the point
+		_   [1 << 10]byte
 	}
 	b := bucket.New("widgets", loader.Func(func(ctx context.Context, _ int) (*cursor, error) { return &cursor{ctx: ctx}, nil }),
 		quiet(), bucket.RefreshEvery(0))
