@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -119,6 +120,7 @@ func (w *worker[K, V]) work() {
 			}
 		}
 		p.addUp(w)
+		runtime.Gosched() // a source that answers at once would keep the processors from those who read
 	}
 }
 
