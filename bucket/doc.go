@@ -1,10 +1,13 @@
 // Package bucket keeps one named set of key/value data in the memory of a
 // program, loads what is missing, and refreshes all of it on a clock.
 //
-// A bucket is an actor with a shared table. Readers read the table; the actor is
-// its only writer:
+// A bucket is an actor with a shared table. Readers read the table; it is written in the actor's
+// turns only:
 //
 //	hit      caller ── table ──▶ value                          (no message, no lock)
+//
+//	set      caller ──▶ table        in the actor's place, if it is idle and only the table is concerned;
+//	         caller ──▶ bucket       a message otherwise
 //
 //	miss     caller ──Fetch──▶ bucket ──(goroutine)──▶ Loader.Load
 //	         others ──Fetch──▶ bucket                           (same key: they share the load)

@@ -9,7 +9,7 @@ import "slices"
 func newPerfectHash(hashes []uint64) (h perfectHash, places []uint32, ok bool) {
 	n := len(hashes)
 	h = perfectHash{
-		pilots: make([]uint16, n/keysPerGroup+1),
+		pilots: make([]uint8, n/keysPerGroup+1),
 		keys:   uint64(n),
 		room:   uint64(n)*100/keysPerHundredPlaces + 1,
 	}
@@ -101,11 +101,11 @@ func (m *perfectHashing) place(group uint32) bool {
 	if hasTwice(m.group) {
 		return false
 	}
-	for pilot := range maxPilot + 1 {
-		if !m.try(uint16(pilot)) {
+	for pilot := range uint64(maxPilot + 1) {
+		if !m.try(pilot) {
 			continue
 		}
-		m.pilots[group] = uint16(pilot)
+		m.setPilot(group, pilot)
 		for i, key := range members {
 			m.places[key] = uint32(m.falls[i])
 		}
@@ -114,8 +114,20 @@ func (m *perfectHashing) place(group uint32) bool {
 	return false
 }
 
+func (m *perfectHashing) setPilot(group uint32, pilot uint64) {
+	if pilot < farPilot {
+		m.pilots[group] = uint8(pilot)
+		return
+	}
+	m.pilots[group] = farPilot
+	if m.far == nil {
+		m.far = make(map[uint64]uint64)
+	}
+	m.far[uint64(group)] = pilot
+}
+
 // try takes the places on which the group falls with that pilot, if all of them are free.
-func (m *perfectHashing) try(pilot uint16) bool {
+func (m *perfectHashing) try(pilot uint64) bool {
 	m.falls = m.falls[:0]
 	for _, hash := range m.group {
 		place := m.fall(hash, pilot)

@@ -4,7 +4,8 @@ import "iter"
 
 // Snapshot is a view of one generation of a bucket. It stays on it while the bucket goes on to
 // the next: what a full refresh changes is seen whole, or not at all. What callers write, and
-// what is loaded for them, is seen until the next generation is published.
+// what is loaded for them, may be seen for a while, at the longest until the next generation is
+// published.
 //
 // It may be used by many goroutines, and needs no closing. It keeps its generation in memory.
 type Snapshot[K comparable, V any] struct {

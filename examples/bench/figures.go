@@ -36,7 +36,8 @@ var figures = []figure{
 	{promise: "a hit of 10 M costs what a map costs", table: "hits-many", of: dataWorker, to: bareMap, most: 1.25},
 	{promise: "one hot key: as fast as each peer", table: "hot", of: eachPeer, to: dataWorker, least: 1},
 	{promise: "5 % writes: as fast as each peer", table: "writes", of: eachPeer, to: dataWorker, least: 1},
-	{promise: "allocations of a miss", table: "miss-allocs", of: dataWorker, most: 4 + allocsOfEntry},
+	// What the runtime allocates besides is counted, too, and is less than a half.
+	{promise: "allocations of a miss", table: "miss-allocs", of: dataWorker, most: 4 + allocsOfEntry + 0.5},
 	{promise: "a miss against a message there and back", table: "miss", of: dataWorker, to: requestFuture, most: 2},
 	{promise: "p99.9 of hits during full refreshes, one by one", table: "latency-p99.9", of: whileOne, to: idle, most: 2},
 	{promise: "p99.9 of hits during full refreshes, in batches", table: "latency-p99.9", of: whileBatches, to: idle, most: 2},
