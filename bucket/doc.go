@@ -40,6 +40,28 @@
 //	actor crashed, restarting      hits as ever; misses after the restart  the value
 //	stopped, or given up           ErrStopped                              not there
 //
+// # The table
+//
+// A hit costs about what a read of a Go map costs. The keys that are known when a table is made,
+// which are nearly all, are found by a minimal perfect hash, in slots that hold key and record side
+// by side, so a look-up waits for the memory once. The hash is never changed, and the generations of
+// a bucket share it. What comes later is in a concurrent map beside it, until there is a quarter more
+// of it; then a new table is made, beside all that goes on. Hits are counted in cells that no two
+// goroutines share, as a rule.
+//
+// These have been measured against it, with a million random string keys and two readers on two
+// cores, as ratios to a read of a bare map:
+//
+//	                                                        uncounted     counted
+//	a map to slots that point at records                    1.6 to 2.2    2.7
+//	an open hash of tags and numbers to slots               1.2           –
+//	an open hash of tags, and slots in its order            1.0 to 1.1    1.15 to 1.2
+//	the perfect hash, and slots in its order                0.95 to 1.0   1.1 to 1.2
+//
+// The counter of xsync would add 0.6, a pool of counters the same. The perfect hash has no gaps, so
+// an entry takes about as much memory as in a map. To make a table takes about as long as to make a
+// map.
+//
 // # Two ways to ask
 //
 // A [Bucket] is a typed handle: [Bucket.Fetch] and its siblings. An actor asks

@@ -31,6 +31,9 @@ func (b *Bucket[K, V]) setAtOnce(ctx context.Context, key K, value V) bool {
 		r.table.replace(key, new(r.newRecord(value, SourceSet, time.Now())))
 		r.noteTouched(key)
 		r.pass.noteWritten(key)
+		if r.feed.watched() { // by somebody who came just now, and may have seen the old value
+			r.feed.lose(r.table.generation)
+		}
 		r.counters.sets.Add(1)
 		r.touch(key)
 		r.reindex()
