@@ -26,7 +26,7 @@ type pace struct {
 
 func usual() pace {
 	return pace{
-		rounds: 11, slow: 5, turn: 100 * time.Millisecond, window: time.Second,
+		rounds: 11, slow: 5, turn: 100 * time.Millisecond, window: 2 * time.Second,
 		entries: 1_000_000, few: 1_000, some: 100_000, many: 10_000_000,
 		crowd: 1_000, misses: 10_000, reloads: 20,
 	}
