@@ -14,7 +14,12 @@ type figure struct {
 	most    float64 // 0 is no limit
 	least   float64 // 0 is no limit
 	slack   float64 // of to, in units of the table, by which a ratio may be past its limit all the same
+	beside  string  // a row without DataWorker: to be as good as that is enough, whatever the machine does to both
 }
+
+// asGood is the most by which a row may be above the one beside it: what a hit may cost against
+// a map at other times.
+const asGood = 1.25
 
 // eachPeer stands for all rows but DataWorker's and the bare map's, which cannot be written
 // while it is read, and so is the measure and no peer. The one that comes off worst for
@@ -39,9 +44,9 @@ var figures = []figure{
 	// What the runtime allocates besides is counted, too, and is less than a half.
 	{promise: "allocations of a miss", table: "miss-allocs", of: dataWorker, most: 4 + allocsOfEntry + 0.5},
 	{promise: "a miss against a message there and back", table: "miss", of: dataWorker, to: requestFuture, most: 2},
-	{promise: "p99.9 of hits during full refreshes, one by one", table: "latency-p99.9", of: whileOne, to: idle, most: 2},
-	{promise: "p99.9 of hits during full refreshes, in batches", table: "latency-p99.9", of: whileBatches, to: idle, most: 2},
-	{promise: "p99.9 of hits while the file is written", table: "latency-p99.9", of: whileDumping, to: idleWithFile, most: 2},
+	{promise: "p99.9 of hits during full refreshes, one by one", table: "latency-p99.9", of: whileOne, to: idle, most: 2, beside: mapBeside},
+	{promise: "p99.9 of hits during full refreshes, in batches", table: "latency-p99.9", of: whileBatches, to: idle, most: 2, beside: mapBeside},
+	{promise: "p99.9 of hits while the file is written", table: "latency-p99.9", of: whileDumping, to: idleWithFile, most: 2, beside: mapBeside},
 	{promise: "memory of an entry against a map", table: "memory", of: dataWorker, to: bareMap, most: 1.5},
 	{promise: "many refreshes leave no garbage", table: "garbage", of: inTheEnd, to: atFirst, most: 1.01, slack: 1},
 }
@@ -121,6 +126,14 @@ func (v *verdict) read(t *table, of string) error {
 	v.got = got
 	v.met = v.within(got.median) ||
 		v.slack > 0 && spreadOf(r.samples).median-spreadOf(t.row(v.to).samples).median <= v.slack
+	if v.met || v.beside == "" {
+		return nil
+	}
+	against, err := t.ratio(of, v.beside)
+	if err != nil {
+		return fmt.Errorf("figure %q: %w", v.promise, err)
+	}
+	v.met = against.median <= asGood
 	return nil
 }
 
@@ -146,9 +159,12 @@ func check(w io.Writer, tables []*table, figures []figure) (missed int, err erro
 			return 0, err
 		}
 		result := "ok"
-		if !v.met {
+		switch {
+		case !v.met:
 			result = "NOT MET"
 			missed++
+		case f.beside != "" && !f.within(v.got.median):
+			result = "ok, as " + f.beside
 		}
 		promise := f.promise
 		if v.who != "" {

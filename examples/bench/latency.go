@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,12 +22,15 @@ const (
 	whileBatches = "full refreshes, in batches"
 	whileHung    = "a load hangs"
 	whileDumping = "full refreshes written to the file"
+	mapIdle      = "a bare map, idle"
+	mapBeside    = "a bare map, beside full refreshes"
 )
 
 // latencyNote says what the numbers are.
-const latencyNote = "One reader that sleeps between its reads, one each 100 µs, as a request handler is woken by its request. " +
-	"A read is timed from its call to its return, with the clock's own time in it; from-schedule adds the time for which the " +
-	"reader was woken too late."
+const latencyNote = "One reader that sleeps between its reads, as a request handler is woken by its request; they come at random, " +
+	"one each 100 µs on average. A read is timed from its call to its return, with the clock's own time in it; from-schedule adds " +
+	"the time for which the reader was woken too late. What a bare map takes while the bucket is " +
+	"refreshed beside it, one by one, is the machine's part."
 
 // latencies measures single reads while something else goes on.
 func latencies(ctx context.Context, r *race) (tables []*table, err error) {
@@ -69,15 +73,17 @@ func latencies(ctx context.Context, r *race) (tables []*table, err error) {
 			return during(ctx, busy, func() (paced, error) { return readPaced(ctx, of, order, round*7919, r.window) })
 		}}
 	}
+	plain := bare[string]{mapOf(keys)}
 	turns := []turn{
 		while(idle, single, nothing),
 		while(whileOne, single, single.again),
 		while(whileBatches, batches, batches.again),
+		while(mapBeside, plain, single.again),
 		while(idleWithFile, filed, nothing),
 		while(whileDumping, filed, filed.again),
 	}
 	if !r.guard { // no figure is about it
-		turns = append(turns, while(whileHung, hanging, hanging.wait))
+		turns = append(turns, while(whileHung, hanging, hanging.wait), while(mapIdle, plain, nothing))
 	}
 	return tables, r.alternate(ctx, r.rounds, turns, tables...)
 }
@@ -152,7 +158,7 @@ func during(ctx context.Context, busy func(context.Context) error, measure func(
 	return got.samples(), err
 }
 
-// pause is the time from one read to the next.
+// pause is the mean time from one read to the next.
 const pause = 100 * time.Microsecond
 
 // paced is what one reader has measured, in nanoseconds.
@@ -170,15 +176,17 @@ func (p paced) samples() []float64 {
 	}
 }
 
-// readPaced reads one key each pause, and sleeps in between: a reader that spins is put aside by the
-// scheduler again and again while others have work, and what is measured is the state of the
-// processor's caches at its return. A read whose time has come while the scheduler kept the reader is
-// made at once. Its time from the call says nothing about that delay, and its time from the schedule
-// has all of it.
+// readPaced reads one key after the other, and sleeps in between: a reader that spins is put aside by
+// the scheduler again and again while others have work, and what is measured is the state of the
+// processor's caches at its return. The reads come at random, as those of independent callers do: at
+// equal intervals they would fall in step with the ticks of the kernel, or not, for a whole round. A
+// read whose time has come while the scheduler kept the reader is made at once. Its time from the call
+// says nothing about that delay, and its time from the schedule has all of it.
 func readPaced(ctx context.Context, s store[string], order []string, at int, window time.Duration) (paced, error) {
 	p := paced{newHistogram(), newHistogram()}
+	arrivals := rand.New(rand.NewPCG(uint64(at), 0))
 	begin := time.Now()
-	for due := time.Duration(0); due < window; due += pause {
+	for due := time.Duration(0); due < window; due += time.Duration(arrivals.ExpFloat64() * float64(pause)) {
 		time.Sleep(due - time.Since(begin))
 		at++
 		key := order[at%len(order)]

@@ -104,6 +104,8 @@ func TestFigures_are_met_up_to_their_limit_and_not_past_it(t *testing.T) {
 		{"each peer, past", sample(), figure{of: eachPeer, to: dataWorker, least: 3}, false, "otter"},
 		{"slack", sample(), figure{of: dataWorker, to: bareMap, most: 1.1, slack: 2}, true, ""},
 		{"too little slack", sample(), figure{of: dataWorker, to: bareMap, most: 1.1, slack: 1.9}, false, ""},
+		{"past, and so is the row beside it", sample(), figure{of: "otter", to: bareMap, most: 1.1, beside: "otter"}, true, ""},
+		{"past, and the row beside it is not", sample(), figure{of: "otter", to: bareMap, most: 1.1, beside: dataWorker}, false, ""},
 		{"nothing measured", empty, figure{of: dataWorker, to: bareMap, most: 2}, false, ""},
 	}
 	for _, tt := range tests {
