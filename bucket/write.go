@@ -25,7 +25,7 @@ func (b *Bucket[K, V]) setAtOnce(ctx context.Context, key K, value V) bool {
 	}
 	return b.turn.Try(func() bool {
 		r := b.run.Load()
-		if r == nil || r.phase() != phaseReady || r.crash != nil || r.keeper != nil || r.feed.watched() || r.flights[key] != nil {
+		if r == nil || r.phase() != phaseReady || r.keeper != nil || r.feed.watched() || r.flights[key] != nil {
 			return false
 		}
 		r.table.replace(key, new(r.newRecord(value, SourceSet, time.Now())))
