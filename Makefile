@@ -43,6 +43,10 @@ test: ## All tests, with the race detector where there is a C compiler
 	for module in $(MODULES); do \
 		(cd $$module && echo "== $$(go list -m) ==" && go test $$race -count=1 ./...) || failed=1; \
 	done; \
+	if [ -n "$$race" ]; then \
+		echo "== between members: protoactor's remote has races of its own, so without the race detector =="; \
+		go test -count=1 ./actor/cluster || failed=1; \
+	fi; \
 	exit $$failed
 
 .PHONY: large
@@ -73,12 +77,19 @@ tidy: ## go mod tidy, in every module
 	@$(call each,go mod tidy)
 
 .PHONY: deps
-deps: ## No test package may reach users; go.mod and go.sum are tidy
+deps: ## No test package may reach users, and no transport those of the core; go.mod and go.sum are tidy
 	@deps=$$(go list -deps $(PACKAGES)) || exit 1; \
 	if echo "$$deps" | grep -E '^testing$$|testify|goleak|porcupine|rapid'; then \
 		echo "the packages above reach users, and are for tests only"; exit 1; \
 	fi
+	@if go list -deps $(PACKAGES) | grep -E '^google.golang.org/grpc|protoactor-go/(remote|cluster)'; then \
+		echo "the packages above are for those who use actor/cluster, and for nobody else"; exit 1; \
+	fi
 	@$(call each,go mod tidy -diff)
+
+.PHONY: proto
+proto: ## Generate what crosses the border between members from its .proto file
+	@go tool -modfile=.ci/proto/go.mod buf generate --template .ci/proto/buf.gen.yaml --path actor/cluster/internal/wire
 
 # A processor of 32 bits is the other kind that everybody with Linux on amd64 has.
 .PHONY: portable

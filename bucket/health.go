@@ -49,6 +49,17 @@ func (s HealthState) String() string {
 // MarshalText is for dashboards.
 func (s HealthState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what [HealthState.MarshalText] writes.
+func (s *HealthState) UnmarshalText(text []byte) error {
+	for known := Stopped; known <= Ready; known++ {
+		if string(text) == known.String() {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("bucket: %q is no HealthState", text)
+}
+
 // staleIntervals is after how many intervals without a full refresh a bucket says
 // that it is stale.
 const staleIntervals = 3

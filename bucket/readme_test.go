@@ -18,6 +18,9 @@ func TestReadme_shows_only_code_that_runs(t *testing.T) {
 	require.NoError(t, err)
 	files, err := filepath.Glob("../*/example*_test.go")
 	require.NoError(t, err)
+	deeper, err := filepath.Glob("../*/*/example*_test.go")
+	require.NoError(t, err)
+	files = append(files, deeper...)
 	var sources []string
 	for _, file := range files {
 		source, err := os.ReadFile(file)

@@ -436,3 +436,15 @@ func TestBucket_leaves_nothing_behind_after_its_stop(t *testing.T) {
 		assert.Equal(t, loads, src.loads.Load(), "no timer either")
 	})
 }
+
+func TestHealthState_is_read_back_from_its_text(t *testing.T) {
+	for state := bucket.Stopped; state <= bucket.Ready; state++ {
+		text, err := state.MarshalText()
+		require.NoError(t, err)
+		var again bucket.HealthState
+		require.NoError(t, again.UnmarshalText(text))
+		assert.Equal(t, state, again)
+	}
+	var none bucket.HealthState
+	require.Error(t, none.UnmarshalText([]byte("HealthState(9)")))
+}

@@ -6,9 +6,9 @@ import (
 	"reflect"
 )
 
-// codecFor is the codec for values of type t: the chosen one, or the fastest that
-// carries them.
-func codecFor(t reflect.Type, chosen Codec) Codec {
+// CodecFor is the codec for keys or values of type t: the chosen one, or if that is nil the
+// fastest of this package that carries them.
+func CodecFor(t reflect.Type, chosen Codec) Codec {
 	if chosen != nil {
 		return chosen
 	}

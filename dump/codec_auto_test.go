@@ -23,6 +23,6 @@ func TestCodecFor_takes_the_chosen_one_or_the_fastest_that_fits(t *testing.T) {
 		{reflect.TypeFor[string](), JSON(), "json/1"},
 	}
 	for _, tt := range tests {
-		assert.Equal(t, tt.want, codecFor(tt.typ, tt.chosen).Name(), tt.typ)
+		assert.Equal(t, tt.want, CodecFor(tt.typ, tt.chosen).Name(), tt.typ)
 	}
 }

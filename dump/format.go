@@ -17,7 +17,7 @@ type format[K comparable, V any] struct {
 
 func newFormat[K comparable, V any](o Options) (format[K, V], error) {
 	keyType, valueType := reflect.TypeFor[K](), reflect.TypeFor[V]()
-	f := format[K, V]{keys: codecFor(keyType, o.Keys), values: codecFor(valueType, o.Values)}
+	f := format[K, V]{keys: CodecFor(keyType, o.Keys), values: CodecFor(valueType, o.Values)}
 	if err := checkType(f.keys, keyType); err != nil {
 		return f, fmt.Errorf("key: %w", err)
 	}

@@ -2,6 +2,7 @@ package dump
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -62,6 +63,23 @@ func (p SyncPolicy) String() string {
 // MarshalText is for dashboards.
 func (p SyncPolicy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
+// UnmarshalText reads what [SyncPolicy.MarshalText] writes.
+func (p *SyncPolicy) UnmarshalText(text []byte) error {
+	for _, known := range []SyncPolicy{SyncAlways, SyncNever, Buffered, syncPolicyInvalid} {
+		if string(text) == known.String() {
+			*p = known
+			return nil
+		}
+	}
+	interval, isEvery := strings.CutPrefix(string(text), "SyncEvery(")
+	every, err := time.ParseDuration(strings.TrimSuffix(interval, ")"))
+	if !isEvery || err != nil || every <= 0 {
+		return fmt.Errorf("dump: %q is no SyncPolicy", text)
+	}
+	*p = SyncEvery(every)
+	return nil
+}
+
 // markEvery is the longest time that the length slots are behind what was synced.
 const markEvery = time.Second
 
@@ -108,3 +126,14 @@ func (p CorruptPolicy) String() string {
 
 // MarshalText is for dashboards.
 func (p CorruptPolicy) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what [CorruptPolicy.MarshalText] writes.
+func (p *CorruptPolicy) UnmarshalText(text []byte) error {
+	for known := Fail; known <= SalvagePrefix; known++ {
+		if string(text) == known.String() {
+			*p = known
+			return nil
+		}
+	}
+	return fmt.Errorf("dump: %q is no CorruptPolicy", text)
+}

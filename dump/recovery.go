@@ -62,5 +62,16 @@ func (o Outcome) String() string {
 // MarshalText is for dashboards.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
+// UnmarshalText reads what [Outcome.MarshalText] writes.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	for known := Absent; known <= Salvaged; known++ {
+		if string(text) == known.String() {
+			*o = known
+			return nil
+		}
+	}
+	return fmt.Errorf("dump: %q is no Outcome", text)
+}
+
 // Empty says that nothing was read, so the owner has to seed.
 func (r Recovery) Empty() bool { return r.Outcome == Absent || r.Outcome == Quarantined }

@@ -1,0 +1,171 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/dataworker-go/dataworker/actor/cluster/internal/wire"
+	"github.com/dataworker-go/dataworker/bucket"
+	"github.com/dataworker-go/dataworker/dump"
+)
+
+// Carried is a bucket whose keys and values can cross the border; see [Carry].
+type Carried struct {
+	bucket string
+	types  []*carried
+	err    error
+}
+
+// Carry has the keys and values of a bucket carried between members, by the codecs that the
+// bucket's options name, as in its file. The bucket need not run here. All members must carry it
+// with the same codecs and schema.
+func Carry[K comparable, V any](b *bucket.Bucket[K, V]) Carried {
+	config, err := b.Config()
+	c := Carried{bucket: b.Name(), err: err}
+	if err != nil {
+		return c
+	}
+	c.types = []*carried{
+		carriedBy[K](dump.CodecFor(reflect.TypeFor[K](), config.KeyCodec), 0),
+		carriedBy[V](dump.CodecFor(reflect.TypeFor[V](), config.Codec), config.Schema),
+	}
+	for _, t := range c.types {
+		if err := t.codec.CheckType(t.goType); err != nil {
+			c.err = errors.Join(c.err, fmt.Errorf("values of %v would not arrive as they were sent: %w", t.goType, err))
+		}
+	}
+	return c
+}
+
+// carried is a type that crosses the border, and how.
+type carried struct {
+	codec  dump.Codec
+	goType reflect.Type
+	kind   kind
+
+	encode func(value any) ([]byte, error)
+	decode func(encoded []byte) (any, error)
+}
+
+// kind is what both sides must agree on. It is what a Value says of itself.
+type kind struct {
+	goType string
+	codec  string
+	schema uint32
+}
+
+func (k kind) String() string {
+	return fmt.Sprintf("%s by %s, schema %d", k.goType, k.codec, k.schema)
+}
+
+func carriedBy[T any](codec dump.Codec, schema uint32) *carried {
+	t := reflect.TypeFor[T]()
+	return &carried{
+		codec:  codec,
+		goType: t,
+		kind:   kind{nameOf(t), codec.Name(), schema},
+		encode: func(value any) ([]byte, error) {
+			typed, ok := value.(T)
+			if !ok {
+				return nil, fmt.Errorf("%w: %T is no %v", bucket.ErrValueType, value, t)
+			}
+			return codec.Encode(nil, &typed)
+		},
+		decode: func(encoded []byte) (any, error) {
+			var value T
+			err := codec.Decode(encoded, &value)
+			return value, err
+		},
+	}
+}
+
+// nameOf tells types of one name in different packages apart, as reflect's String does not.
+func nameOf(t reflect.Type) string {
+	if t.Name() != "" && t.PkgPath() != "" {
+		return t.PkgPath() + "." + t.Name()
+	}
+	return t.String()
+}
+
+// types are all that cross the border. They do not change.
+type types struct {
+	byGo   map[reflect.Type]*carried
+	byKind map[kind]*carried
+	byName map[string][]kind // the kinds of one type, for error messages
+}
+
+func newTypes(buckets []Carried) (*types, error) {
+	ts := &types{map[reflect.Type]*carried{}, map[kind]*carried{}, map[string][]kind{}}
+	for _, c := range buckets {
+		if c.err != nil {
+			return nil, fmt.Errorf("%w: Carry(%q): %w", ErrConfig, c.bucket, c.err)
+		}
+		for _, t := range c.types {
+			ts.add(t)
+		}
+	}
+	return ts, nil
+}
+
+// add takes a type in. Where two buckets carry it by different codecs, it goes out by the first, and
+// comes in by either.
+func (ts *types) add(t *carried) {
+	if _, known := ts.byKind[t.kind]; known {
+		return
+	}
+	ts.byKind[t.kind] = t
+	ts.byName[t.kind.goType] = append(ts.byName[t.kind.goType], t.kind)
+	if _, known := ts.byGo[t.goType]; !known {
+		ts.byGo[t.goType] = t
+	}
+}
+
+// encode makes a Value that says how it is to be read.
+func (ts *types) encode(value any) (*wire.Value, error) {
+	if value == nil {
+		return &wire.Value{}, nil
+	}
+	t, ok := ts.byGo[reflect.TypeOf(value)]
+	if !ok {
+		if t = ts.implemented(value); t == nil {
+			return nil, fmt.Errorf("%w: no bucket with keys or values of type %T is carried: name it with Carry", ErrNotCarried, value)
+		}
+	}
+	data, err := t.encode(value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotCarried, err)
+	}
+	return &wire.Value{Type: t.kind.goType, Codec: t.kind.codec, Schema: t.kind.schema, Data: data}, nil
+}
+
+// implemented finds the interface type as which a value can be carried.
+func (ts *types) implemented(value any) *carried {
+	for t, c := range ts.byGo {
+		if t.Kind() == reflect.Interface && reflect.TypeOf(value).Implements(t) {
+			return c
+		}
+	}
+	return nil
+}
+
+// decode reads a Value.
+func (ts *types) decode(value *wire.Value) (any, error) {
+	if value.GetType() == "" {
+		return nil, nil
+	}
+	sent := kind{value.GetType(), value.GetCodec(), value.GetSchema()}
+	if t, ok := ts.byKind[sent]; ok {
+		got, err := t.decode(value.GetData())
+		if err != nil {
+			return nil, fmt.Errorf("%w: %v: %w", ErrNotCarried, sent, err)
+		}
+		return got, nil
+	}
+	if ours := ts.byName[sent.goType]; len(ours) > 0 {
+		return nil, fmt.Errorf("%w: the other member sends %v, and here it is %v: give the bucket the same options in all members",
+			ErrNotCarried, sent, ours[0])
+	}
+	return nil, fmt.Errorf("%w: the other member sends %v, and no such bucket is carried here: name it with Carry in all members",
+		ErrNotCarried, sent)
+}
