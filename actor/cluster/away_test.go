@@ -63,6 +63,14 @@ func TestBorder_refuses_what_is_too_large_and_goes_on(t *testing.T) {
 	assert.IsType(t, bucket.Found{}, here.ask(t, there.pid(b), bucket.Fetch{Key: 10}))
 }
 
+func TestBorder_says_that_an_answer_is_too_large_where_it_leaves(t *testing.T) {
+	b := bucket.New("blobs", bytesOf(), quiet())
+	here, there := join(t, cluster.Carry(b)), join(t, cluster.Carry(b), cluster.MaxMessage(1<<20))
+	there.start(t, b)
+	failed := here.ask(t, there.pid(b), bucket.Fetch{Key: 5 << 20}).(bucket.Failed)
+	require.ErrorIs(t, failed.Err, cluster.ErrTooLarge)
+}
+
 // One member allows more than the other.
 func TestBorder_refuses_what_is_too_large_where_it_arrives(t *testing.T) {
 	b := bucket.New("blobs", bytesOf(), quiet())
@@ -221,6 +229,23 @@ func TestBorder_lets_other_messages_pass(t *testing.T) {
 	require.NoError(t, actor.Stop(t.Context(), here.ActorSystem, watcher))
 }
 
+func TestBorder_keeps_the_header(t *testing.T) {
+	b := bucket.New("widgets", widgets(), quiet())
+	here, there := join(t, cluster.Carry(b)), join(t, cluster.Carry(b))
+	heard := make(chan string, 1)
+	ear, err := there.Root.SpawnNamed(protoactor.PropsFromFunc(func(c protoactor.Context) {
+		if msg, ok := c.Message().(bucket.Delete); ok {
+			heard <- msg.Key.(string) + c.MessageHeader().Get("trace")
+		}
+	}), "ear")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, actor.Stop(context.Background(), there.ActorSystem, ear)) }()
+	envelope := protoactor.WrapEnvelope(bucket.Delete{Key: "a"})
+	envelope.SetHeader("trace", "7")
+	here.Root.Send(protoactor.NewPID(there.Address(), ear.Id), envelope)
+	assert.Equal(t, "a7", <-heard)
+}
+
 // stream opens a connection to a member as another member does.
 func stream(t *testing.T, m *member) remote.Remoting_ReceiveClient {
 	t.Helper()
@@ -371,4 +396,20 @@ func TestBorder_with_TLS_serves_members_only(t *testing.T) {
 		})
 	}
 	assert.IsType(t, bucket.Found{}, friend.ask(t, there.pid(b), bucket.Fetch{Key: "c"}))
+
+	for name, certificates := range map[string][]tls.Certificate{
+		"who shows nothing":          nil,
+		"whom others have certified": newAuthority(t).member(t).Certificates,
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := a.member(t)
+			config.Certificates = certificates
+			conn, err := tls.Dial("tcp", there.Address(), config)
+			if err == nil {
+				_, err = conn.Read(make([]byte, 1)) // the word of the other side comes after the handshake
+				require.NoError(t, conn.Close())
+			}
+			require.ErrorContains(t, err, "certificate")
+		})
+	}
 }

@@ -16,7 +16,7 @@ import (
 
 // watch stands between the network and protoactor's remote, which believes all that it reads: a
 // message of a type that is not linked into this program, or a number that is out of its range,
-// would end the process.
+// would end the process, where nobody recovers.
 func (b *Border) watch(server any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -40,7 +40,7 @@ func (w *watched) RecvMsg(msg any) error {
 	}
 	if received, ok := msg.(*remote.RemoteMessage); ok {
 		if batch := received.GetMessageBatch(); batch != nil {
-			return w.border.inspect(batch)
+			w.border.inspect(batch)
 		}
 	}
 	return nil
@@ -48,7 +48,7 @@ func (w *watched) RecvMsg(msg any) error {
 
 // inspect takes out of a batch what is of a type that this program does not know, and tells those
 // who have sent it.
-func (b *Border) inspect(batch *remote.MessageBatch) error {
+func (b *Border) inspect(batch *remote.MessageBatch) {
 	unknown := map[int32]bool{}
 	for i, name := range batch.GetTypeNames() {
 		if _, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(name)); err != nil {
@@ -57,9 +57,6 @@ func (b *Border) inspect(batch *remote.MessageBatch) error {
 	}
 	kept := batch.GetEnvelopes()[:0]
 	for _, envelope := range batch.GetEnvelopes() {
-		if err := inRange(batch, envelope); err != nil {
-			return err
-		}
 		if !unknown[envelope.GetTypeId()] {
 			kept = append(kept, envelope)
 			continue
@@ -67,23 +64,6 @@ func (b *Border) inspect(batch *remote.MessageBatch) error {
 		b.turnAway(batch, envelope)
 	}
 	batch.Envelopes = kept
-	return nil
-}
-
-// inRange says whether all that an envelope refers to is there.
-func inRange(batch *remote.MessageBatch, envelope *remote.MessageEnvelope) error {
-	within := func(i int32, length int) bool { return i >= 0 && int(i) < length }
-	switch {
-	case !within(envelope.GetTypeId(), len(batch.GetTypeNames())):
-		return status.Errorf(codes.InvalidArgument, "cluster: type %d of %d", envelope.GetTypeId(), len(batch.GetTypeNames()))
-	case !within(envelope.GetTarget(), len(batch.GetTargets())):
-		return status.Errorf(codes.InvalidArgument, "cluster: target %d of %d", envelope.GetTarget(), len(batch.GetTargets()))
-	case !within(envelope.GetSender(), len(batch.GetSenders())+1): // 0 is none
-		return status.Errorf(codes.InvalidArgument, "cluster: sender %d of %d", envelope.GetSender(), len(batch.GetSenders()))
-	case envelope.GetSerializerId() < 0 || envelope.GetSerializerId() > 1:
-		return status.Errorf(codes.InvalidArgument, "cluster: serializer %d", envelope.GetSerializerId())
-	}
-	return nil
 }
 
 // turnAway tells the sender of a message that this program does not know it.
