@@ -254,3 +254,10 @@ func TestOpen_says_what_is_wrong(t *testing.T) {
 	require.ErrorIs(t, err, ErrConfig)
 	_ = closed{}.secret
 }
+
+// A type's name says from where it is: there may be others of that name.
+func TestValues_are_told_apart_by_the_path_of_their_type(t *testing.T) {
+	assert.Equal(t, "github.com/dataworker-go/dataworker/actor/cluster.price", nameOf(reflect.TypeFor[price]()))
+	assert.Equal(t, "string", nameOf(reflect.TypeFor[string]()))
+	assert.Equal(t, "[]uint8", nameOf(reflect.TypeFor[[]byte]()))
+}
