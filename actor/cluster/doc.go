@@ -26,6 +26,25 @@
 //
 // Between two members messages keep their order while they are connected.
 //
+// # One owner
+//
+// A bucket that is placed by [OneOwner] lives once in the cluster, in the member that protoactor's
+// lookup chooses. It starts there when it is first asked for. Everybody asks it by a [Handle]:
+//
+//	border, err := cluster.Open(system, cluster.OneOwner(Widgets))
+//	config, err := border.Remote("127.0.0.1", 0)
+//	c := protocluster.New(system, protocluster.Configure("shop", provider, disthash.New(), config,
+//		protocluster.WithKinds(border.Kinds()...)))
+//	c.StartMember()
+//
+//	widgets := cluster.Of(Widgets, c)
+//	price, err := widgets.Fetch(ctx, "left-handed")
+//
+// When its member leaves, the next question starts it in another one; a question that was on its way
+// is asked again, if it may be asked twice. When a member is killed that takes as long as the provider
+// needs to notice. protoactor does not promise that there is one owner only: while members come and go
+// there may be two for a moment, who both load, and a write to the one that goes is lost with it.
+//
 // # Who may connect
 //
 // Whoever can connect to a member can send any message to any of its actors. So without [TLS] a

@@ -12,6 +12,7 @@ type Option interface{ apply(s *settings) }
 
 type settings struct {
 	carried    []Carried
+	placed     []Placed
 	maxMessage int
 	tls        *tls.Config
 	trusting   bool
