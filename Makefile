@@ -6,7 +6,7 @@
 
 MODULES  := . examples
 PACKAGES := ./actor ./bucket ./loader ./supervisor ./dump ./dump/dumptest ./dump/cmd/dwdump
-SMALL    := $(filter-out regions bench,$(patsubst examples/%/main.go,%,$(wildcard examples/*/main.go)))
+SMALL    := $(filter-out regions bench cluster,$(patsubst examples/%/main.go,%,$(wildcard examples/*/main.go)))
 FUZZTIME ?= 30s
 
 # The linter is pinned in a module of its own, so that its dependencies are
@@ -31,6 +31,10 @@ examples: ## Every small example, one after the other
 		(cd examples && go run ./$$name) || exit 1; \
 	done
 
+.PHONY: cluster
+cluster: ## Three processes with one bucket, of which the owner is killed
+	@cd examples && go run ./cluster
+
 # A failing module does not hide the next one's result.
 .PHONY: test
 test: ## All tests, with the race detector where there is a C compiler
@@ -44,8 +48,9 @@ test: ## All tests, with the race detector where there is a C compiler
 		(cd $$module && echo "== $$(go list -m) ==" && go test $$race -count=1 ./...) || failed=1; \
 	done; \
 	if [ -n "$$race" ]; then \
-		echo "== between members: protoactor's remote has races of its own, so without the race detector =="; \
+		echo "== between members: protoactor's remote and cluster have races of their own, so without the race detector =="; \
 		go test -count=1 ./actor/cluster || failed=1; \
+		(cd examples && go test -count=1 ./cluster) || failed=1; \
 	fi; \
 	exit $$failed
 

@@ -31,9 +31,10 @@ type Handle[K comparable, V any] struct {
 	cluster *protocluster.Cluster
 	owner   atomic.Pointer[protoactor.PID]
 
-	mu     sync.Mutex
-	losses map[string]chan struct{} // by address; closed when the member is lost
-	ear    *eventstream.Subscription
+	mu        sync.Mutex
+	losses    map[string]chan struct{} // by address; closed when the member is lost
+	searching *search                  // nil if nobody looks for the owner
+	ear       *eventstream.Subscription
 }
 
 // ErrLost is the error of a write whose answer was lost with the member that owned the bucket. It may
@@ -193,25 +194,71 @@ func askOnce[T any, K comparable, V any](ctx context.Context, h *Handle[K, V], q
 	return answer, nil
 }
 
-// find returns the owner. protoactor's lookup blocks for seconds when a member does not answer, so
-// nobody waits for it longer than ctx allows.
+// find returns the owner. Many may look for it at a time, and one search is made for all of them.
 func (h *Handle[K, V]) find(ctx context.Context) (*protoactor.PID, error) {
 	if pid := h.owner.Load(); pid != nil {
 		return pid, nil
 	}
-	found := make(chan *protoactor.PID, 1)
-	go func() { found <- h.cluster.Get(h.bucket.Name(), kindOf(h.bucket.Name())) }()
+	h.mu.Lock()
+	s := h.searching
+	if s == nil {
+		s = &search{over: make(chan struct{})}
+		h.searching = s
+		go h.search(s)
+	}
+	h.mu.Unlock()
 	select {
-	case pid := <-found:
-		if pid == nil {
+	case <-s.over:
+		if s.found == nil {
 			return nil, fmt.Errorf("bucket %q: %w: no member of the cluster has it: place it with OneOwner",
 				h.bucket.Name(), bucket.ErrNotRunning)
 		}
-		h.owner.Store(pid)
-		return pid, nil
+		return s.found, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// search is a search for the owner.
+type search struct {
+	over  chan struct{}
+	found *protoactor.PID // nil if there is none; to be read when it is over
+}
+
+// pauseSearch is how long a look at the cluster may take before another one is made beside it:
+// protoactor's own waits five seconds for a member that has just been killed, and does not notice that
+// another has taken its place.
+const pauseSearch = 250 * time.Millisecond
+
+func (h *Handle[K, V]) search(s *search) {
+	looks := make(chan *protoactor.PID)
+	over := make(chan struct{})
+	look := func() {
+		pid := h.cluster.Get(h.bucket.Name(), kindOf(h.bucket.Name()))
+		select {
+		case looks <- pid:
+		case <-over:
+		}
+	}
+	again := time.NewTicker(pauseSearch)
+	defer again.Stop()
+	go look()
+	for searching := true; searching; {
+		select {
+		case s.found = <-looks:
+			searching = false
+		case <-again.C:
+			go look()
+		}
+	}
+	close(over)
+	h.mu.Lock()
+	h.searching = nil
+	h.mu.Unlock()
+	if s.found != nil {
+		h.owner.Store(s.found)
+	}
+	close(s.over)
 }
 
 // forget has the owner looked up again.
