@@ -32,7 +32,7 @@ func (a *bucketActor[K, V]) Receive(ctx protoactor.Context) {
 	case *protoactor.Started:
 		a.started(ctx)
 
-	case *ask[K, V], *askMany[K, V], Fetch, Get, Set, Delete, Refresh, Keys:
+	case *ask[K, V], *askMany[K, V], Fetch, FetchMany, Get, Set, Delete, Refresh, Keys:
 		a.run.request(msg, ctx.Sender())
 	case Inspect:
 		a.inspect(ctx)
@@ -112,7 +112,7 @@ func (a *bucketActor[K, V]) answer(ctx protoactor.Context, reply any) {
 // stranger answers what no bucket understands, most of all the pointer to a message.
 func (a *bucketActor[K, V]) stranger(ctx protoactor.Context, msg any) {
 	a.answer(ctx, Failed{a.bucket.errorf(
-		"a message of type %T is not understood: send Fetch, Get, Set, Delete, Refresh, Keys, Inspect, Subscribe or Unsubscribe, by value", msg)})
+		"a message of type %T is not understood: send Fetch, FetchMany, Get, Set, Delete, Refresh, Keys, Inspect, Subscribe or Unsubscribe, by value", msg)})
 }
 
 // gone is for an actor that the bucket watches: its clock, or a subscriber.

@@ -7,7 +7,7 @@ import (
 )
 
 // ask is one question to the bucket's actor: a call of the typed handle, which
-// waits for the bell, or a message of another actor, which waits at sender. After
+// waits for the bell, or a message of another actor, which waits at sender, or has a share. After
 // it is sent it belongs to the actor's turn.
 type ask[K comparable, V any] struct {
 	op      op
@@ -23,6 +23,7 @@ type ask[K comparable, V any] struct {
 	run    *run[K, V]      // the run that was asked
 	bell   chan struct{}   // of a typed call; rings once, when got is there
 	sender *protoactor.PID // of a message
+	share  *share[V]       // of a message that asks for many
 
 	answered bool
 	got      answer[V]
@@ -96,6 +97,8 @@ func (a *ask[K, V]) reply(got answer[V]) {
 		a.bell <- struct{}{}
 	case a.sender != nil:
 		a.run.send(a.sender, a.message(got))
+	case a.share != nil:
+		a.share.add(got)
 	}
 }
 

@@ -55,6 +55,19 @@ func New[K comparable, V any](name string, l loader.Loader[K, V], opts ...Option
 	return b
 }
 
+// Like returns another bucket of that name, declared as this one: with its loader, which wrap may
+// replace in part, and its options, and more behind them. See [loader.FuncsOf] for wrap, which may be
+// nil.
+func (b *Bucket[K, V]) Like(
+	name string, wrap func(loader.Loader[K, V]) loader.Loader[K, V], more ...Option,
+) *Bucket[K, V] {
+	l := b.loader
+	if wrap != nil && loader.Check(l) == nil {
+		l = wrap(l)
+	}
+	return New(name, l, slices.Concat(b.options, more)...)
+}
+
 // Name returns the bucket's name.
 func (b *Bucket[K, V]) Name() string { return b.name }
 

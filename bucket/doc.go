@@ -65,6 +65,6 @@
 // # Two ways to ask
 //
 // A [Bucket] is a typed handle: [Bucket.Fetch] and its siblings. An actor asks
-// with messages, [Fetch], [Get], [Set], [Delete], [Refresh], [Keys], [Inspect],
-// [Subscribe] and [Unsubscribe], sent to [Bucket.PID] as requests; each is answered exactly once.
+// with messages, [Fetch], [FetchMany], [Get], [Set], [Delete], [Refresh], [Keys],
+// [Inspect], [Subscribe] and [Unsubscribe], sent to [Bucket.PID] as requests; each is answered exactly once.
 package bucket

@@ -106,14 +106,14 @@ func (f *feed[K, V]) hurry() {
 	}
 }
 
-func (f *feed[K, V]) join() *watcher[K, V] {
-	w := &watcher[K, V]{}
+func (f *feed[K, V]) join() (w *watcher[K, V], from uint64) {
+	w = &watcher[K, V]{}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	w.at.Store(&bookmark[K, V]{page: f.last})
 	f.watchers[w] = struct{}{}
 	f.active.Add(1)
-	return w
+	return w, f.last.seq
 }
 
 func (f *feed[K, V]) leave(w *watcher[K, V]) {
@@ -138,16 +138,23 @@ func (f *feed[K, V]) leave(w *watcher[K, V]) {
 // Nobody waits for a slow watcher. One that is tens of thousands of changes behind gets a
 // [Missed] in their place, and should read a Snapshot again: it is at least of that Generation.
 func (b *Bucket[K, V]) Watch(ctx context.Context) iter.Seq[Change[K, V]] {
+	_, changes := b.WatchFrom(ctx)
+	return changes
+}
+
+// WatchFrom is [Bucket.Watch] for who keeps a copy of the bucket: from is the number of the last change
+// that does not come, so the next one is its successor.
+func (b *Bucket[K, V]) WatchFrom(ctx context.Context) (from uint64, changes iter.Seq[Change[K, V]]) {
 	r := b.run.Load()
 	if r == nil || r.phase() == phaseOver {
-		return func(func(Change[K, V]) bool) {}
+		return 0, func(func(Change[K, V]) bool) {}
 	}
 	if ctx == nil { // never ends
 		ctx = context.Background()
 	}
-	w := r.feed.join()
+	w, from := r.feed.join()
 	forget := context.AfterFunc(ctx, func() { r.feed.leave(w) })
-	return func(yield func(Change[K, V]) bool) {
+	return from, func(yield func(Change[K, V]) bool) {
 		defer forget()
 		defer r.feed.leave(w)
 		for next := range w.pages(ctx, r.over) {
@@ -158,6 +165,19 @@ func (b *Bucket[K, V]) Watch(ctx context.Context) iter.Seq[Change[K, V]] {
 			}
 		}
 	}
+}
+
+// Seq returns the number of the last [Change]: a sequence of [Bucket.Watch] that is under way has come
+// up to the present when it has brought that one. Zero if the bucket does not run. Nothing is numbered
+// while nobody watches.
+func (b *Bucket[K, V]) Seq() uint64 {
+	r := b.run.Load()
+	if r == nil {
+		return 0
+	}
+	r.feed.mu.Lock()
+	defer r.feed.mu.Unlock()
+	return r.feed.last.seq
 }
 
 // pages are the changes from where w is, in the parts in which they became visible, until ctx or

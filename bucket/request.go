@@ -26,6 +26,8 @@ func (r *run[K, V]) request(msg any, sender *protoactor.PID) {
 		if !r.serveHit(msg.Key, sender) {
 			r.serveMessage(msg.Key, nil, &ask[K, V]{op: opFetch, noSave: msg.NoSave, sender: sender})
 		}
+	case FetchMany:
+		r.fetchMany(msg, sender)
 	case Get:
 		if !r.serveHit(msg.Key, sender) {
 			r.serveMessage(msg.Key, nil, &ask[K, V]{op: opFetch, private: true, sender: sender})
@@ -52,6 +54,10 @@ func (r *run[K, V]) requestMany(many *askMany[K, V]) {
 
 // gather serves several requests before it launches what they miss.
 func (r *run[K, V]) gather(serve func()) {
+	if r.gathering {
+		serve()
+		return
+	}
 	func() {
 		r.gathering = true
 		defer func() { r.gathering = false }()

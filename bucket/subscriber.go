@@ -66,7 +66,7 @@ func (a *bucketActor[K, V]) subscribe(ctx protoactor.Context, to *protoactor.PID
 		s := &subscriber[K, V]{run: r, to: to}
 		s.ctx, s.cancel = context.WithCancel(context.Background())
 		r.subscribers[to.String()] = s
-		w := r.feed.join()
+		w, _ := r.feed.join()
 		go s.deliver(w)
 	}
 	a.answer(ctx, Done{})
