@@ -27,6 +27,7 @@ type Border struct {
 	system   *protoactor.ActorSystem
 	settings settings
 	types    *types
+	places   map[any]place // by the bucket
 	parts    *parts
 	log      logrus.FieldLogger
 	remote   atomic.Pointer[remote.Remote]
@@ -62,6 +63,10 @@ func Open(system *protoactor.ActorSystem, options ...Option) (*Border, error) {
 	}
 	b := &Border{system: system, settings: s, types: ts, log: s.logger}
 	b.parts = newParts(s.maxMessage)
+	if err := b.openPlaces(); err != nil {
+		return nil, err
+	}
+	system.Extensions.Register(b)
 	system.Root.WithSenderMiddleware(b.enter)
 	system.ProcessRegistry.RegisterAddressResolver(b.resolve)
 	return b, nil
@@ -130,7 +135,7 @@ func (e *exit) refuse(pid *protoactor.PID, msg any, sender *protoactor.PID, err 
 // answers says that somebody may wait for the message.
 func answers(msg any) bool {
 	switch msg.(type) {
-	case bucket.Found, bucket.Refreshed, bucket.KeyList, bucket.Status, bucket.Missing, bucket.Done:
+	case bucket.Found, bucket.FoundMany, bucket.Refreshed, bucket.KeyList, bucket.Status, bucket.Missing, bucket.Done:
 		return true
 	}
 	return false

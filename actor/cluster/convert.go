@@ -1,7 +1,7 @@
 package cluster
 
 import (
-	"fmt"
+	"slices"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
 
@@ -9,12 +9,14 @@ import (
 	"github.com/dataworker-go/dataworker/bucket"
 )
 
-// plain says whether a message is one of package bucket's, which crosses the border in another form.
+// plain says whether a message is one of package bucket's, or of this one, which crosses the border in
+// another form.
 func plain(msg any) bool {
 	switch msg.(type) {
-	case bucket.Fetch, bucket.Get, bucket.Set, bucket.Delete, bucket.Refresh, bucket.Keys, bucket.Inspect,
+	case bucket.Fetch, bucket.FetchMany, bucket.FoundMany, bucket.Get, bucket.Set, bucket.Delete, bucket.Refresh, bucket.Keys, bucket.Inspect,
 		bucket.Subscribe, bucket.Unsubscribe, bucket.Found, bucket.Missing, bucket.Done, bucket.Failed,
-		bucket.Refreshed, bucket.KeyList, bucket.Status, bucket.Changes:
+		bucket.Refreshed, bucket.KeyList, bucket.Status, bucket.Changes,
+		follow, page, heard, where, position:
 		return true
 	}
 	return false
@@ -27,6 +29,9 @@ func (ts *types) encodeMessage(msg any) (*wire.Message, error) {
 	case bucket.Fetch:
 		key, err := ts.encode(msg.Key)
 		return &wire.Message{Body: &wire.Message_Fetch{Fetch: &wire.Fetch{Key: key, NoSave: msg.NoSave}}}, err
+	case bucket.FetchMany:
+		keys, err := ts.encodeList(msg.Keys)
+		return &wire.Message{Body: &wire.Message_FetchMany{FetchMany: &wire.FetchMany{Keys: keys}}}, err
 	case bucket.Get:
 		key, err := ts.encode(msg.Key)
 		return &wire.Message{Body: &wire.Message_Get{Get: &wire.Get{Key: key}}}, err
@@ -73,8 +78,10 @@ func (ts *types) encodeAnswer(msg any) (*wire.Message, error) {
 		return &wire.Message{Body: &wire.Message_Refreshed{Refreshed: &wire.Refreshed{
 			Bucket: msg.Bucket, Report: ts.encodeReport(msg.Report),
 		}}}, nil
+	case bucket.FoundMany:
+		return ts.encodeFoundMany(msg), nil
 	case bucket.KeyList:
-		keys, err := ts.encodeAll(msg.Keys)
+		keys, err := ts.encodeList(msg.Keys)
 		return &wire.Message{Body: &wire.Message_KeyList{KeyList: &wire.KeyList{Keys: keys}}}, err
 	case bucket.Status:
 		status, err := ts.encodeStatus(msg)
@@ -83,7 +90,7 @@ func (ts *types) encodeAnswer(msg any) (*wire.Message, error) {
 		changes, err := ts.encodeChanges(msg)
 		return &wire.Message{Body: &wire.Message_Changes{Changes: changes}}, err
 	}
-	return nil, fmt.Errorf("%w: a %T is no message of package bucket", ErrNotCarried, msg)
+	return ts.encodeFollowing(msg)
 }
 
 func (ts *types) failed(err error) *wire.Message {
@@ -107,6 +114,9 @@ func (ts *types) decodeMessage(msg *wire.Message) (any, error) {
 	case *wire.Message_Fetch:
 		key, err := ts.decode(body.Fetch.GetKey())
 		return bucket.Fetch{Key: key, NoSave: body.Fetch.GetNoSave()}, err
+	case *wire.Message_FetchMany:
+		keys, err := ts.decodeList(body.FetchMany.GetKeys())
+		return bucket.FetchMany{Keys: keys}, err
 	case *wire.Message_Get:
 		key, err := ts.decode(body.Get.GetKey())
 		return bucket.Get{Key: key}, err
@@ -151,15 +161,17 @@ func (ts *types) decodeAnswer(msg *wire.Message) (any, error) {
 		return bucket.Failed{Err: ts.decodeError(body.Failed.GetError())}, nil
 	case *wire.Message_Refreshed:
 		return bucket.Refreshed{Bucket: body.Refreshed.GetBucket(), Report: ts.decodeReport(body.Refreshed.GetReport())}, nil
+	case *wire.Message_FoundMany:
+		return ts.decodeFoundMany(body.FoundMany), nil
 	case *wire.Message_KeyList:
-		keys, err := ts.decodeAll(body.KeyList.GetKeys())
+		keys, err := ts.decodeList(body.KeyList.GetKeys())
 		return bucket.KeyList{Keys: keys}, err
 	case *wire.Message_Status:
 		return ts.decodeStatus(body.Status)
 	case *wire.Message_Changes:
 		return ts.decodeChanges(body.Changes)
 	}
-	return nil, ErrUnknownMessage
+	return ts.decodeFollowing(msg)
 }
 
 func (ts *types) decodeAll(encoded []*wire.Value) ([]any, error) {
@@ -171,6 +183,41 @@ func (ts *types) decodeAll(encoded []*wire.Value) ([]any, error) {
 		}
 	}
 	return values, nil
+}
+
+// encodeFoundMany has each value fail by itself.
+func (ts *types) encodeFoundMany(msg bucket.FoundMany) *wire.Message {
+	errs := slices.Clone(msg.Errs)
+	fail := failEach(&errs, len(msg.Values))
+	encoded := &wire.FoundMany{Values: ts.encodeEach(msg.Values, fail)}
+	for i, err := range errs {
+		if err != nil {
+			encoded.Errors = append(encoded.Errors, &wire.ErrorAt{At: uint32(i), Error: ts.encodeError(err)})
+		}
+	}
+	return &wire.Message{Body: &wire.Message_FoundMany{FoundMany: encoded}}
+}
+
+func (ts *types) decodeFoundMany(encoded *wire.FoundMany) bucket.FoundMany {
+	var msg bucket.FoundMany
+	fail := failEach(&msg.Errs, len(encoded.GetValues().GetData()))
+	msg.Values = ts.decodeEach(encoded.GetValues(), fail)
+	for _, failed := range encoded.GetErrors() {
+		if int(failed.GetAt()) < len(msg.Values) {
+			fail(int(failed.GetAt()), ts.decodeError(failed.GetError()))
+		}
+	}
+	return msg
+}
+
+// failEach notes the errors of some of many.
+func failEach(errs *[]error, many int) func(at int, err error) {
+	return func(at int, err error) {
+		if *errs == nil {
+			*errs = make([]error, many)
+		}
+		(*errs)[at] = err
+	}
 }
 
 func encodePID(pid *protoactor.PID) *wire.PID {

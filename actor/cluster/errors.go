@@ -7,6 +7,7 @@ import (
 
 	"github.com/dataworker-go/dataworker/actor/cluster/internal/wire"
 	"github.com/dataworker-go/dataworker/bucket"
+	"github.com/dataworker-go/dataworker/dump"
 	"github.com/dataworker-go/dataworker/loader"
 )
 
@@ -49,6 +50,15 @@ var sentinels = []struct {
 	{"goexit", loader.ErrGoexit},
 	{"canceled", context.Canceled},
 	{"deadline", context.DeadlineExceeded},
+	{"file-locked", dump.ErrLocked},
+	{"file-foreign", dump.ErrForeign},
+	{"file-corrupt", dump.ErrCorrupt},
+	{"file-codec", dump.ErrCodec},
+	{"file-schema", dump.ErrSchema},
+	{"file-stolen", dump.ErrStolen},
+	{"file-no-space", dump.ErrNoSpace},
+	{"file-io", dump.ErrIO},
+	{"cluster-config", ErrConfig},
 	{"not-carried", ErrNotCarried},
 	{"too-large", ErrTooLarge},
 	{"unknown-message", ErrUnknownMessage},

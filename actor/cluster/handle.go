@@ -5,17 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
 	protocluster "github.com/asynkron/protoactor-go/cluster"
-	"github.com/asynkron/protoactor-go/eventstream"
-	"github.com/asynkron/protoactor-go/remote"
 
 	"github.com/dataworker-go/dataworker/actor"
 	"github.com/dataworker-go/dataworker/bucket"
-	"github.com/dataworker-go/dataworker/loader"
 )
 
 // Handle asks a bucket that is placed in the cluster, wherever it is. Its methods mean what those of
@@ -25,46 +21,155 @@ import (
 // What may be asked twice is asked again while the context lasts, when its answer was lost with the
 // member that owned the bucket. A write is made again only if it is sure that it was not made.
 //
-// A Handle may be used by many goroutines.
+// A Handle may be used by many goroutines. Values are shared with other readers, and must not be
+// changed.
 type Handle[K comparable, V any] struct {
-	bucket  *bucket.Bucket[K, V]
-	cluster *protocluster.Cluster
-	owner   atomic.Pointer[protoactor.PID]
+	bucket    *bucket.Bucket[K, V]
+	system    *protoactor.ActorSystem
+	invalid   error // why it cannot be used
+	placement *placement[K, V]
+	seats     []*seat // of the parts
+	losses    *losses
 
-	mu        sync.Mutex
-	losses    map[string]chan struct{} // by address; closed when the member is lost
-	searching *search                  // nil if nobody looks for the owner
-	ear       *eventstream.Subscription
+	mirror    *mirror[K, V] // what is kept in this member; nil if nothing is
+	followers []*protoactor.PID
+	closing   sync.Once
 }
 
 // ErrLost is the error of a write whose answer was lost with the member that owned the bucket. It may
 // or may not have been made.
 var ErrLost = errors.New("the owner was lost before it answered")
 
-// Of returns the handle of a bucket that is placed in all members of the cluster by [OneOwner].
-// Close it when it is not needed any more.
-func Of[K comparable, V any](b *bucket.Bucket[K, V], c *protocluster.Cluster) *Handle[K, V] {
-	h := &Handle[K, V]{bucket: b, cluster: c, losses: map[string]chan struct{}{}}
-	h.ear = c.ActorSystem.EventStream.Subscribe(func(event any) {
-		switch event := event.(type) {
-		case *remote.EndpointTerminatedEvent:
-			h.lose(event.Address)
-		case *protocluster.ClusterTopology:
-			for _, member := range event.Left {
-				h.lose(member.Address())
-			}
+// HandleOption says how a [Handle] is to be.
+type HandleOption func(s *handleSettings)
+
+type handleSettings struct{ nearFor time.Duration }
+
+// NearCache has the handle keep what it fetches, for at most that time: it is then read as fast as in
+// the member that owns it. A change in the owner's bucket drops the value here, within the time that
+// a message takes, so maxAge matters when the owner cannot be heard, and for what a bucket does not
+// hold itself. Whoever writes by this handle, reads what was written. What is kept is bounded by
+// its age alone. A [Replicated] bucket needs none.
+func NearCache(maxAge time.Duration) HandleOption {
+	return func(s *handleSettings) { s.nearFor = maxAge }
+}
+
+// Of returns the handle of a bucket that is placed in this member: by [OneOwner], [Partitioned] or
+// [Replicated], in the options of [Open]. Anything wrong is the error of each call, an [ErrConfig].
+// Close it when it is not needed any more, and before the cluster is shut down.
+func Of[K comparable, V any](b *bucket.Bucket[K, V], c *protocluster.Cluster, options ...HandleOption) *Handle[K, V] {
+	h := &Handle[K, V]{bucket: b, system: c.ActorSystem}
+	var s handleSettings
+	for _, option := range options {
+		if option != nil {
+			option(&s)
 		}
-	})
+	}
+	if h.placement, h.invalid = placementOf(b, c.ActorSystem); h.invalid == nil && s.nearFor < 0 {
+		h.invalid = fmt.Errorf("%w: NearCache(%v): must not be negative; 0 is none", ErrConfig, s.nearFor)
+	}
+	if h.invalid != nil {
+		return h
+	}
+	h.losses = newLosses(c.ActorSystem.EventStream)
+	for _, part := range h.placement.parts {
+		s := &seat{identity: part.identity, kind: h.placement.kind(), cluster: c, losses: h.losses}
+		h.losses.tell(s.lost)
+		h.seats = append(h.seats, s)
+	}
+	if h.placement.copies != nil {
+		h.follow(newMirror[K, V](1, 0))
+		h.placement.copies.add(h.mirror)
+	} else if s.nearFor > 0 {
+		h.follow(newMirror[K, V](len(h.seats), s.nearFor))
+	}
 	return h
 }
 
+func placementOf[K comparable, V any](b *bucket.Bucket[K, V], system *protoactor.ActorSystem) (*placement[K, V], error) {
+	if border := borderOf(system); border != nil {
+		if p, ok := border.places[b].(*placement[K, V]); ok {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: bucket %q has no place here: give Open a OneOwner, Partitioned or Replicated of it",
+		ErrConfig, b.Name())
+}
+
+// follow has the mirror follow each part.
+func (h *Handle[K, V]) follow(m *mirror[K, V]) {
+	h.mirror = m
+	for i, s := range h.seats {
+		props := actor.Guard(func() protoactor.Actor {
+			return &follower{seat: s, whole: m.clock == nil, mirror: m.feeds[i]}
+		}, nil)
+		pid := h.system.Root.Spawn(props)
+		h.followers = append(h.followers, pid)
+		h.losses.tell(func(address string) { h.system.Root.Send(pid, lost{address}) })
+	}
+}
+
 // Close ends the handle's part in the cluster. Calls that are under way go on.
-func (h *Handle[K, V]) Close() { h.cluster.ActorSystem.EventStream.Unsubscribe(h.ear) }
+func (h *Handle[K, V]) Close() {
+	if h.invalid != nil {
+		return
+	}
+	h.closing.Do(func() {
+		h.losses.close()
+		for _, pid := range h.followers {
+			h.system.Root.Stop(pid)
+		}
+		if h.mirror == nil {
+			return
+		}
+		if h.placement.copies != nil {
+			h.placement.copies.remove(h.mirror)
+		}
+		h.mirror.close()
+	})
+}
+
+// Ready blocks until what is kept in this member follows the owner: the copy of a [Replicated] bucket is
+// then whole, and a [NearCache] keeps what it fetches. It may not be any more a moment later, if the owner
+// is lost. Nothing needs to wait for it: until then the owner is asked. The error is ctx's.
+func (h *Handle[K, V]) Ready(ctx context.Context) error {
+	if h.invalid != nil || h.mirror == nil {
+		return h.invalid
+	}
+	return h.mirror.ready(ctx)
+}
 
 // Fetch is [bucket.Bucket.Fetch].
 func (h *Handle[K, V]) Fetch(ctx context.Context, key K) (V, error) {
-	found, err := ask[bucket.Found](ctx, h, bucket.Fetch{Key: key}, true)
-	return h.value(found, err)
+	if h.mirror != nil {
+		if value, ok := h.mirror.get(key); ok {
+			return value, nil
+		}
+	}
+	part, err := h.part(key)
+	if err != nil {
+		var none V
+		return none, err
+	}
+	if h.mirror == nil {
+		return h.fetch(ctx, part, key)
+	}
+	return h.mirror.fetch(key, part, func() (V, error) { return h.fetch(ctx, part, key) })
+}
+
+func (h *Handle[K, V]) fetch(ctx context.Context, part int, key K) (V, error) {
+	if here := h.here(part); here != nil {
+		if value, err := here.Fetch(ctx, key); !again(err) {
+			return value, err
+		}
+		h.seats[part].owner.Store(nil)
+	}
+	found, err := ask[bucket.Found](ctx, h.seats[part], bucket.Fetch{Key: key}, true)
+	if err != nil {
+		var none V
+		return none, err
+	}
+	return valueOf[V](found.Value)
 }
 
 // Get is [bucket.Bucket.Get].
@@ -75,217 +180,75 @@ func (h *Handle[K, V]) Get(ctx context.Context, key K) (V, bool) {
 
 // DirectSet is [bucket.Bucket.DirectSet]. An [ErrLost] says that the value may or may not be there.
 func (h *Handle[K, V]) DirectSet(ctx context.Context, key K, value V) error {
-	_, err := ask[bucket.Done](ctx, h, bucket.Set{Key: key, Value: value}, false)
-	return err
+	return h.write(ctx, key, bucket.Set{Key: key, Value: value}, func(here *bucket.Bucket[K, V]) error {
+		return here.DirectSet(ctx, key, value)
+	})
 }
 
 // Delete is [bucket.Bucket.Delete]. An [ErrLost] says that the key may or may not be there.
 func (h *Handle[K, V]) Delete(ctx context.Context, key K) error {
-	_, err := ask[bucket.Done](ctx, h, bucket.Delete{Key: key}, false)
+	return h.write(ctx, key, bucket.Delete{Key: key}, func(here *bucket.Bucket[K, V]) error {
+		return here.Delete(ctx, key)
+	})
+}
+
+func (h *Handle[K, V]) write(ctx context.Context, key K, question any, write func(here *bucket.Bucket[K, V]) error) error {
+	part, err := h.part(key)
+	if err != nil {
+		return err
+	}
+	here := h.here(part)
+	if here != nil {
+		if err = write(here); again(err) {
+			h.seats[part].owner.Store(nil)
+			here = nil
+		}
+	}
+	if here == nil {
+		_, err = ask[bucket.Done](ctx, h.seats[part], question, false)
+	}
+	if h.mirror != nil {
+		h.mirror.forget(key) // also if it is not sure whether it was made
+		if err == nil && h.placement.copies != nil {
+			h.catchUp(ctx, part)
+		}
+	}
 	return err
 }
 
-// Refresh is [bucket.Bucket.Refresh].
-func (h *Handle[K, V]) Refresh(ctx context.Context) (bucket.Report, error) {
-	refreshed, err := ask[bucket.Refreshed](ctx, h, bucket.Refresh{}, true)
-	return refreshed.Report, err
-}
-
-// Keys is [bucket.Bucket.Keys].
-func (h *Handle[K, V]) Keys(ctx context.Context) ([]K, error) {
-	list, err := ask[bucket.KeyList](ctx, h, bucket.Keys{}, true)
-	if err != nil {
-		return nil, err
-	}
-	keys := make([]K, len(list.Keys))
-	for i, key := range list.Keys {
-		typed, ok := key.(K)
-		if !ok {
-			return nil, fmt.Errorf("%w: got a %T", bucket.ErrKeyType, key)
-		}
-		keys[i] = typed
-	}
-	return keys, nil
-}
-
-func (h *Handle[K, V]) value(found bucket.Found, err error) (V, error) {
-	var none V
-	if err != nil {
-		return none, err
-	}
-	value, ok := found.Value.(V)
-	if !ok && found.Value != nil { // nil is that of an interface
-		return none, fmt.Errorf("%w: got a %T", bucket.ErrValueType, found.Value)
-	}
-	return value, nil
-}
-
-// pauseAgain is how long a question waits that found no owner, before it looks for it again.
-const pauseAgain = 20 * time.Millisecond
-
-// ask asks the owner, and a new one if that has gone.
-func ask[T any, K comparable, V any](ctx context.Context, h *Handle[K, V], question any, twice bool) (T, error) {
-	var none T
-	var last error
-	for {
-		answer, err := askOnce[T](ctx, h, question)
-		switch {
-		case err == nil:
-			return answer, nil
-		case ctx.Err() != nil:
-			return none, because(ctx.Err(), last)
-		case loader.IsVeto(err):
-			return none, err
-		case again(err), errors.Is(err, ErrLost) && twice:
-		default:
-			return none, err
-		}
-		last = err
-		select {
-		case <-time.After(pauseAgain):
-		case <-ctx.Done():
-			return none, because(ctx.Err(), last)
-		}
+// catchUp waits until what this handle has written is in what it keeps.
+func (h *Handle[K, V]) catchUp(ctx context.Context, part int) {
+	ctx, stop := context.WithTimeout(ctx, mostCatchUp)
+	defer stop()
+	if now, err := ask[position](ctx, h.seats[part], where{}, true); err == nil {
+		h.mirror.catchUp(ctx, part, now)
 	}
 }
 
-// because says why there was no answer in time.
-func because(ended, last error) error {
-	if last == nil {
-		return ended
+// here is the bucket of a part that is owned by this member.
+func (h *Handle[K, V]) here(part int) *bucket.Bucket[K, V] {
+	if who := h.seats[part].owner.Load(); who == nil || !who.here {
+		return nil
 	}
-	return fmt.Errorf("%w: %w", ended, last)
+	if b := h.placement.parts[part].bucket; b.PID() != nil {
+		return b
+	}
+	return nil
 }
 
-// askOnce asks whom it takes for the owner.
-func askOnce[T any, K comparable, V any](ctx context.Context, h *Handle[K, V], question any) (T, error) {
-	var none T
-	pid, err := h.find(ctx)
-	if err != nil {
-		return none, err
+// part is where a key belongs.
+func (h *Handle[K, V]) part(key K) (int, error) {
+	if h.invalid != nil {
+		return 0, h.invalid
 	}
-	lost := h.loss(pid.GetAddress())
-	attempt, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	go func() {
-		select {
-		case <-lost:
-			stop(ErrLost)
-		case <-attempt.Done():
-		}
-	}()
-	reply, err := actor.Ask[any](attempt, h.cluster.ActorSystem, pid, question)
-	if err != nil && ctx.Err() == nil && attempt.Err() != nil {
-		err = ErrLost
-	}
-	if failed, ok := reply.(bucket.Failed); ok {
-		err = failed.Err
-	}
-	if err != nil {
-		if again(err) || errors.Is(err, ErrLost) {
-			h.forget(pid)
-		}
-		return none, err
-	}
-	answer, ok := reply.(T)
+	return h.placement.where(key)
+}
+
+// valueOf gives what came over the border its type. Nil is that of an interface.
+func valueOf[V any](value any) (V, error) {
+	v, ok := typed[V](value)
 	if !ok {
-		return none, fmt.Errorf("%w: bucket %q answered with a %T", ErrUnknownMessage, h.bucket.Name(), reply)
+		return v, fmt.Errorf("%w: got a %T", bucket.ErrValueType, value)
 	}
-	return answer, nil
-}
-
-// find returns the owner. Many may look for it at a time, and one search is made for all of them.
-func (h *Handle[K, V]) find(ctx context.Context) (*protoactor.PID, error) {
-	if pid := h.owner.Load(); pid != nil {
-		return pid, nil
-	}
-	h.mu.Lock()
-	s := h.searching
-	if s == nil {
-		s = &search{over: make(chan struct{})}
-		h.searching = s
-		go h.search(s)
-	}
-	h.mu.Unlock()
-	select {
-	case <-s.over:
-		if s.found == nil {
-			return nil, fmt.Errorf("bucket %q: %w: no member of the cluster has it: place it with OneOwner",
-				h.bucket.Name(), bucket.ErrNotRunning)
-		}
-		return s.found, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// search is a search for the owner.
-type search struct {
-	over  chan struct{}
-	found *protoactor.PID // nil if there is none; to be read when it is over
-}
-
-// pauseSearch is how long a look at the cluster may take before another one is made beside it:
-// protoactor's own waits five seconds for a member that has just been killed, and does not notice that
-// another has taken its place.
-const pauseSearch = 250 * time.Millisecond
-
-func (h *Handle[K, V]) search(s *search) {
-	looks := make(chan *protoactor.PID)
-	over := make(chan struct{})
-	look := func() {
-		pid := h.cluster.Get(h.bucket.Name(), kindOf(h.bucket.Name()))
-		select {
-		case looks <- pid:
-		case <-over:
-		}
-	}
-	again := time.NewTicker(pauseSearch)
-	defer again.Stop()
-	go look()
-	for searching := true; searching; {
-		select {
-		case s.found = <-looks:
-			searching = false
-		case <-again.C:
-			go look()
-		}
-	}
-	close(over)
-	h.mu.Lock()
-	h.searching = nil
-	h.mu.Unlock()
-	if s.found != nil {
-		h.owner.Store(s.found)
-	}
-	close(s.over)
-}
-
-// forget has the owner looked up again.
-func (h *Handle[K, V]) forget(pid *protoactor.PID) { h.owner.CompareAndSwap(pid, nil) }
-
-// loss is closed when the member at that address is lost.
-func (h *Handle[K, V]) loss(address string) <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	lost := h.losses[address]
-	if lost == nil {
-		lost = make(chan struct{})
-		h.losses[address] = lost
-	}
-	return lost
-}
-
-// lose is called in the event's turn: it must not block.
-func (h *Handle[K, V]) lose(address string) {
-	h.mu.Lock()
-	lost := h.losses[address]
-	delete(h.losses, address)
-	h.mu.Unlock()
-	if lost != nil {
-		close(lost)
-	}
-	if pid := h.owner.Load(); pid != nil && pid.GetAddress() == address {
-		h.forget(pid)
-	}
+	return v, nil
 }

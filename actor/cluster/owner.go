@@ -1,72 +1,14 @@
 package cluster
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"net/url"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
 	protocluster "github.com/asynkron/protoactor-go/cluster"
 
-	"github.com/dataworker-go/dataworker/actor"
 	"github.com/dataworker-go/dataworker/bucket"
-	"github.com/dataworker-go/dataworker/supervisor"
 )
-
-// Placed is a bucket that has a place in a cluster; see [OneOwner]. It is an [Option]: a bucket that
-// is placed is carried as well.
-type Placed struct {
-	carried Carried
-	kind    string
-	make    func(b *Border) protoactor.Actor
-}
-
-// apply implements [Option].
-func (p Placed) apply(s *settings) {
-	p.carried.apply(s)
-	s.placed = append(s.placed, p)
-}
-
-// OneOwner has a bucket live once in the cluster, in the member that protoactor's lookup chooses. It
-// is started there when it is first asked for, under a supervisor of its own, with these options
-// besides its own; when that member leaves, another one takes it over. All members name it.
-//
-// Two members may take themselves for the owner for a moment, while members come and go: then both
-// load. A file must not be shared between them unless it is on a disk where locks hold: the second
-// one does not start then.
-func OneOwner[K comparable, V any](b *bucket.Bucket[K, V], opts ...bucket.Option) Placed {
-	return Placed{
-		carried: Carry(b),
-		kind:    kindOf(b.Name()),
-		make: func(border *Border) protoactor.Actor {
-			return &owner{
-				border: border,
-				name:   b.Name(),
-				pid:    b.PID,
-				tree: supervisor.New(border.system, supervisor.Logger(border.log),
-					supervisor.With(b.With(opts...))),
-			}
-		},
-	}
-}
-
-// kindOf is the kind of a bucket's grains. protoactor takes no slashes in it.
-func kindOf(name string) string { return "dataworker." + url.PathEscape(name) }
-
-// Kinds are what protoactor's cluster has to know of the buckets that are placed.
-//
-//	config := protocluster.Configure("shop", provider, disthash.New(), remoteConfig,
-//		protocluster.WithKinds(border.Kinds()...))
-func (b *Border) Kinds() []*protocluster.Kind {
-	var kinds []*protocluster.Kind
-	for _, p := range b.settings.placed {
-		props := actor.Guard(func() protoactor.Actor { return p.make(b) }, func(_ any, err error) any {
-			return bucket.Failed{Err: fmt.Errorf("%w: %w", bucket.ErrNotRunning, err)}
-		})
-		kinds = append(kinds, protocluster.NewKind(p.kind, props))
-	}
-	return kinds
-}
 
 // owner is the grain of a bucket: a shell around a supervisor around the bucket. protoactor restarts
 // its grains by a strategy of its own; the bucket is restarted by ours.
@@ -75,32 +17,71 @@ func (b *Border) Kinds() []*protocluster.Kind {
 //	asker ──Fetch──▶ owner ──Fetch, for the asker──▶ bucket ──Found──▶ asker
 type owner struct {
 	border *Border
-	name   string
-	pid    func() *protoactor.PID
-	tree   *supervisor.Supervisor
+	place  place
 
-	child *protoactor.PID
-	ready bool
-	over  error // why it does not serve any more
-	held  []*protoactor.MessageEnvelope
+	*service // nil before it knows which
+	self     *protoactor.PID
+	child    *protoactor.PID
+	ready    bool
+	over     error // why it does not serve any more
+	held     []*protoactor.MessageEnvelope
+
+	serving  context.Context // ends with it
+	stop     context.CancelFunc
+	sessions map[string]*leading // by who follows
 }
 
-// opened is the supervisor's word that the bucket runs, or does not.
-type opened struct{ err error }
+// leading is the other end of a session.
+type leading struct {
+	session uint64
+	stop    context.CancelFunc
+}
 
-func (opened) IgnoreDeadLetterLogging() {}
+// Notes of the owner to itself.
+type (
+	// prepared says that the bucket can be started.
+	prepared struct{}
+
+	// opened is the supervisor's word that the bucket runs, or does not.
+	opened struct{ err error }
+
+	// restored says that the bucket has what its copies held, or has not.
+	restored struct{ err error }
+
+	// sessionOver says that somebody follows no longer.
+	sessionOver struct {
+		to      string
+		session uint64
+	}
+)
+
+func (prepared) IgnoreDeadLetterLogging()    {}
+func (opened) IgnoreDeadLetterLogging()      {}
+func (restored) IgnoreDeadLetterLogging()    {}
+func (sessionOver) IgnoreDeadLetterLogging() {}
 
 // Receive implements protoactor.Actor.
 func (o *owner) Receive(ctx protoactor.Context) {
 	switch msg := ctx.Message().(type) {
-	case *protoactor.Started:
-		self := ctx.Self()
-		o.child = ctx.Spawn(o.tree.Announce(func(err error) { o.border.system.Root.Send(self, opened{err}) }))
+	case *protocluster.ClusterInit:
+		o.start(ctx, msg.Identity.GetIdentity())
+	case prepared:
+		o.prepared(ctx)
 	case opened:
 		o.opened(ctx, msg.err)
+	case restored:
+		o.restored(ctx, msg.err)
+	case sessionOver:
+		if s := o.sessions[msg.to]; s != nil && s.session == msg.session {
+			delete(o.sessions, msg.to)
+		}
 	case *protoactor.Terminated:
 		if o.child.Equal(msg.Who) {
-			o.leave(ctx, fmt.Errorf("bucket %q: %w (%w)", o.name, bucket.ErrStopped, bucket.ErrNotRunning))
+			o.leave(ctx, o.errStopped())
+		}
+	case *protoactor.Stopping, *protoactor.Restarting:
+		if o.stop != nil {
+			o.stop()
 		}
 	default:
 		if plain(msg) {
@@ -109,8 +90,44 @@ func (o *owner) Receive(ctx protoactor.Context) {
 	}
 }
 
-// opened serves those who came before the bucket was ready.
+func (o *owner) start(ctx protoactor.Context, identity string) {
+	o.serving, o.stop = context.WithCancel(context.Background())
+	o.sessions = map[string]*leading{}
+	var err error
+	if o.service, err = o.place.serve(identity); err != nil {
+		o.border.log.WithError(err).Error("another member places a bucket in another way")
+		o.leave(ctx, err)
+		return
+	}
+	o.self = ctx.Self()
+	if o.prepare == nil {
+		o.prepared(ctx)
+		return
+	}
+	self, serving, prepare, system := o.self, o.serving, o.prepare, o.border.system
+	go func() {
+		prepare(serving)
+		system.Root.Send(self, prepared{})
+	}()
+}
+
+func (o *owner) prepared(ctx protoactor.Context) {
+	self, system := o.self, o.border.system
+	o.child = ctx.Spawn(o.tree.Announce(func(err error) { system.Root.Send(self, opened{err}) }))
+}
+
+// opened goes on when the bucket runs.
 func (o *owner) opened(ctx protoactor.Context, err error) {
+	if err != nil || o.restore == nil {
+		o.restored(ctx, err)
+		return
+	}
+	self, serving, restore, system := o.self, o.serving, o.restore, o.border.system
+	go func() { system.Root.Send(self, restored{restore(serving)}) }()
+}
+
+// restored serves those who came before the bucket was ready.
+func (o *owner) restored(ctx protoactor.Context, err error) {
 	if err != nil {
 		o.leave(ctx, err)
 		return
@@ -133,7 +150,7 @@ func (o *owner) serve(ctx protoactor.Context) {
 	case o.ready:
 		o.forward(ctx, envelope)
 	case len(o.held) >= mostHeld:
-		o.refuse(ctx, envelope, fmt.Errorf("bucket %q: %w (%d) for it to start", o.name, bucket.ErrBusy, mostHeld))
+		o.refuse(ctx, envelope, fmt.Errorf("%w (%d) for it to start", bucket.ErrBusy, mostHeld))
 	default:
 		o.held = append(o.held, envelope)
 	}
@@ -142,12 +159,47 @@ func (o *owner) serve(ctx protoactor.Context) {
 // forward has the bucket answer the asker. One that has been given up by its supervisor does not come
 // back; the grain goes, so that the next question makes a new one.
 func (o *owner) forward(ctx protoactor.Context, envelope *protoactor.MessageEnvelope) {
-	if pid := o.pid(); pid != nil {
-		ctx.Send(pid, envelope)
+	pid := o.pid()
+	if pid == nil {
+		o.leave(ctx, o.errStopped())
+		o.refuse(ctx, envelope, o.over)
 		return
 	}
-	o.leave(ctx, fmt.Errorf("bucket %q: %w (%w)", o.name, bucket.ErrStopped, bucket.ErrNotRunning))
-	o.refuse(ctx, envelope, o.over)
+	switch msg := envelope.Message.(type) {
+	case follow:
+		o.lead(envelope.Sender, msg)
+	case where:
+		if envelope.Sender != nil {
+			ctx.Send(envelope.Sender, position{o.run, o.seq()})
+		}
+	default:
+		ctx.Send(pid, envelope)
+	}
+}
+
+// lead begins a session with who wants to follow, in place of the one before.
+func (o *owner) lead(to *protoactor.PID, f follow) {
+	if to == nil {
+		return
+	}
+	name := to.String()
+	if before := o.sessions[name]; before != nil {
+		before.stop()
+	}
+	session, stop := context.WithCancel(o.serving)
+	o.sessions[name] = &leading{f.Session, stop}
+	service, system, self, serving := o.service, o.border.system, o.self, o.serving
+	go func() {
+		defer stop()
+		if over := service.lead(session, to, f, service.run); over || serving.Err() != nil {
+			system.Root.Send(to, bucket.Failed{Err: bucket.ErrStopped})
+		}
+		system.Root.Send(self, sessionOver{name, f.Session})
+	}()
+}
+
+func (o *owner) errStopped() error {
+	return fmt.Errorf("%w (%w)", bucket.ErrStopped, bucket.ErrNotRunning)
 }
 
 // leave ends the grain, and answers what waits and what is still to come.
@@ -165,12 +217,13 @@ func (o *owner) leave(ctx protoactor.Context, err error) {
 
 func (o *owner) refuse(ctx protoactor.Context, envelope *protoactor.MessageEnvelope, err error) {
 	if envelope.Sender != nil {
-		ctx.Send(envelope.Sender, bucket.Failed{Err: err})
+		ctx.Send(envelope.Sender, bucket.Failed{Err: fmt.Errorf("bucket %q: %w", o.nameOf(), err)})
 	}
 }
 
-// again says that a question was not served, and that another member, or this one in a moment, will.
-func again(err error) bool {
-	return errors.Is(err, bucket.ErrNotRunning) || errors.Is(err, bucket.ErrAlreadyRunning) ||
-		errors.Is(err, bucket.ErrNameTaken) || errors.Is(err, actor.ErrNoActor)
+func (o *owner) nameOf() string {
+	if o.service == nil {
+		return o.place.kind()
+	}
+	return o.name
 }

@@ -8,77 +8,21 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	protocluster "github.com/asynkron/protoactor-go/cluster"
-	clustertest "github.com/asynkron/protoactor-go/cluster/clusterproviders/test"
-	"github.com/asynkron/protoactor-go/cluster/identitylookup/disthash"
-	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dataworker-go/dataworker/actor"
-	"github.com/dataworker-go/dataworker/actor/cluster"
-	"github.com/dataworker-go/dataworker/bucket"
 	"github.com/dataworker-go/dataworker/loader"
 )
 
-// shop is a member of a cluster, with its own declaration of a bucket, as each process has one.
-type shop struct {
-	widgets *bucket.Bucket[string, widget]
-	cluster *protocluster.Cluster
-	handle  *cluster.Handle[string, widget]
-	leave   func(graceful bool)
-}
-
-func openShop(t *testing.T, agent *clustertest.InMemAgent, l loader.Loader[string, widget]) *shop {
-	t.Helper()
-	quietLog, _ := logtest.NewNullLogger()
-	s := &shop{widgets: bucket.New("widgets", l, quiet())}
-	system := actor.NewSystem(quietLog)
-	border, err := cluster.Open(system, cluster.Logger(quietLog), cluster.OneOwner(s.widgets))
-	require.NoError(t, err)
-	config, err := border.Remote("127.0.0.1", 0)
-	require.NoError(t, err)
-	s.cluster = protocluster.New(system, protocluster.Configure("shop", clustertest.NewTestProvider(agent), disthash.New(), config,
-		protocluster.WithKinds(border.Kinds()...)))
-	s.cluster.StartMember()
-	s.handle = cluster.Of(s.widgets, s.cluster)
-	gone := false
-	s.leave = func(graceful bool) {
-		if !gone {
-			gone = true
-			s.handle.Close()
-			s.cluster.Shutdown(graceful)
-		}
-	}
-	t.Cleanup(func() { s.leave(true) })
-	return s
-}
-
-func soon(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func TestOneOwner_serves_all_members_and_moves_when_it_leaves(t *testing.T) {
-	agent := clustertest.NewInMemAgent()
+	t.Parallel()
 	var loads atomic.Int64
 	counted := loader.Func(func(ctx context.Context, key string) (widget, error) {
 		loads.Add(1)
 		return widgets().Load(ctx, key)
 	})
-	shops := []*shop{openShop(t, agent, counted), openShop(t, agent, counted), openShop(t, agent, counted)}
-	require.Eventually(t, func() bool {
-		for _, s := range shops {
-			if s.cluster.MemberList.Length() != len(shops) {
-				return false
-			}
-		}
-		return true
-	}, 10*time.Second, 10*time.Millisecond)
+	_, shops := openShops(t, 3, plan{place: oneOwner, loader: counted})
 
 	for _, s := range shops {
 		got, err := s.handle.Fetch(soon(t), "left-handed")
@@ -140,14 +84,14 @@ func TestOneOwner_serves_all_members_and_moves_when_it_leaves(t *testing.T) {
 }
 
 func TestOneOwner_that_is_vetoed_tells_everybody_why(t *testing.T) {
-	agent := clustertest.NewInMemAgent()
+	t.Parallel()
 	closed := errors.New("closed on Sundays")
 	vetoed := loader.Funcs[string, widget]{
 		LoadFunc: widgets().Load,
 		InitFunc: func(context.Context) (map[string]widget, error) { return nil, loader.Veto(closed) },
 	}
-	here, there := openShop(t, agent, vetoed), openShop(t, agent, vetoed)
-	for _, s := range []*shop{here, there} {
+	_, shops := openShops(t, 2, plan{place: oneOwner, loader: vetoed})
+	for _, s := range shops {
 		_, err := s.handle.Fetch(soon(t), "a")
 		require.True(t, loader.IsVeto(err), "%v", err)
 		require.ErrorContains(t, err, closed.Error())

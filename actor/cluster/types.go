@@ -123,20 +123,32 @@ func (ts *types) add(t *carried) {
 
 // encode makes a Value that says how it is to be read.
 func (ts *types) encode(value any) (*wire.Value, error) {
-	if value == nil {
-		return &wire.Value{}, nil
+	t, err := ts.carriedFor(value)
+	if err != nil {
+		return nil, err
 	}
-	t, ok := ts.byGo[reflect.TypeOf(value)]
-	if !ok {
-		if t = ts.implemented(value); t == nil {
-			return nil, fmt.Errorf("%w: no bucket with keys or values of type %T is carried: name it with Carry", ErrNotCarried, value)
-		}
+	if t == &nothing {
+		return &wire.Value{}, nil
 	}
 	data, err := t.encode(value)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotCarried, err)
 	}
 	return &wire.Value{Type: t.kind.goType, Codec: t.kind.codec, Schema: t.kind.schema, Data: data}, nil
+}
+
+// carriedFor says how a value is carried.
+func (ts *types) carriedFor(value any) (*carried, error) {
+	if value == nil {
+		return &nothing, nil
+	}
+	if t, ok := ts.byGo[reflect.TypeOf(value)]; ok {
+		return t, nil
+	}
+	if t := ts.implemented(value); t != nil {
+		return t, nil
+	}
+	return nil, fmt.Errorf("%w: no bucket with keys or values of type %T is carried: name it with Carry", ErrNotCarried, value)
 }
 
 // implemented finds the interface type as which a value can be carried.
@@ -151,16 +163,24 @@ func (ts *types) implemented(value any) *carried {
 
 // decode reads a Value.
 func (ts *types) decode(value *wire.Value) (any, error) {
-	if value.GetType() == "" {
-		return nil, nil
+	t, err := ts.readerFor(kind{value.GetType(), value.GetCodec(), value.GetSchema()})
+	if err != nil || t == &nothing {
+		return nil, err
 	}
-	sent := kind{value.GetType(), value.GetCodec(), value.GetSchema()}
+	got, err := t.decode(value.GetData())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v: %w", ErrNotCarried, t.kind, err)
+	}
+	return got, nil
+}
+
+// readerFor reads what another member sent as that kind.
+func (ts *types) readerFor(sent kind) (*carried, error) {
+	if sent.goType == "" {
+		return &nothing, nil
+	}
 	if t, ok := ts.byKind[sent]; ok {
-		got, err := t.decode(value.GetData())
-		if err != nil {
-			return nil, fmt.Errorf("%w: %v: %w", ErrNotCarried, sent, err)
-		}
-		return got, nil
+		return t, nil
 	}
 	if ours := ts.byName[sent.goType]; len(ours) > 0 {
 		return nil, fmt.Errorf("%w: the other member sends %v, and here it is %v: give the bucket the same options in all members",

@@ -40,6 +40,7 @@ type Message struct {
 	//	*Message_Inspect
 	//	*Message_Subscribe
 	//	*Message_Unsubscribe
+	//	*Message_FetchMany
 	//	*Message_Found
 	//	*Message_Missing
 	//	*Message_Done
@@ -47,7 +48,13 @@ type Message struct {
 	//	*Message_Refreshed
 	//	*Message_KeyList
 	//	*Message_Status
+	//	*Message_FoundMany
 	//	*Message_Changes
+	//	*Message_Follow
+	//	*Message_Page
+	//	*Message_Heard
+	//	*Message_Where
+	//	*Message_At
 	//	*Message_Part
 	Body          isMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -172,6 +179,15 @@ func (x *Message) GetUnsubscribe() *Unsubscribe {
 	return nil
 }
 
+func (x *Message) GetFetchMany() *FetchMany {
+	if x != nil {
+		if x, ok := x.Body.(*Message_FetchMany); ok {
+			return x.FetchMany
+		}
+	}
+	return nil
+}
+
 func (x *Message) GetFound() *Found {
 	if x != nil {
 		if x, ok := x.Body.(*Message_Found); ok {
@@ -235,10 +251,64 @@ func (x *Message) GetStatus() *Status {
 	return nil
 }
 
+func (x *Message) GetFoundMany() *FoundMany {
+	if x != nil {
+		if x, ok := x.Body.(*Message_FoundMany); ok {
+			return x.FoundMany
+		}
+	}
+	return nil
+}
+
 func (x *Message) GetChanges() *Changes {
 	if x != nil {
 		if x, ok := x.Body.(*Message_Changes); ok {
 			return x.Changes
+		}
+	}
+	return nil
+}
+
+func (x *Message) GetFollow() *Follow {
+	if x != nil {
+		if x, ok := x.Body.(*Message_Follow); ok {
+			return x.Follow
+		}
+	}
+	return nil
+}
+
+func (x *Message) GetPage() *Page {
+	if x != nil {
+		if x, ok := x.Body.(*Message_Page); ok {
+			return x.Page
+		}
+	}
+	return nil
+}
+
+func (x *Message) GetHeard() *Heard {
+	if x != nil {
+		if x, ok := x.Body.(*Message_Heard); ok {
+			return x.Heard
+		}
+	}
+	return nil
+}
+
+func (x *Message) GetWhere() *Where {
+	if x != nil {
+		if x, ok := x.Body.(*Message_Where); ok {
+			return x.Where
+		}
+	}
+	return nil
+}
+
+func (x *Message) GetAt() *At {
+	if x != nil {
+		if x, ok := x.Body.(*Message_At); ok {
+			return x.At
 		}
 	}
 	return nil
@@ -294,6 +364,10 @@ type Message_Unsubscribe struct {
 	Unsubscribe *Unsubscribe `protobuf:"bytes,9,opt,name=unsubscribe,proto3,oneof"`
 }
 
+type Message_FetchMany struct {
+	FetchMany *FetchMany `protobuf:"bytes,10,opt,name=fetch_many,json=fetchMany,proto3,oneof"`
+}
+
 type Message_Found struct {
 	// Answers.
 	Found *Found `protobuf:"bytes,20,opt,name=found,proto3,oneof"`
@@ -323,8 +397,33 @@ type Message_Status struct {
 	Status *Status `protobuf:"bytes,26,opt,name=status,proto3,oneof"`
 }
 
+type Message_FoundMany struct {
+	FoundMany *FoundMany `protobuf:"bytes,27,opt,name=found_many,json=foundMany,proto3,oneof"`
+}
+
 type Message_Changes struct {
 	Changes *Changes `protobuf:"bytes,40,opt,name=changes,proto3,oneof"`
+}
+
+type Message_Follow struct {
+	// A copy of a bucket in another member, and how it is kept up to date.
+	Follow *Follow `protobuf:"bytes,41,opt,name=follow,proto3,oneof"`
+}
+
+type Message_Page struct {
+	Page *Page `protobuf:"bytes,42,opt,name=page,proto3,oneof"`
+}
+
+type Message_Heard struct {
+	Heard *Heard `protobuf:"bytes,43,opt,name=heard,proto3,oneof"`
+}
+
+type Message_Where struct {
+	Where *Where `protobuf:"bytes,44,opt,name=where,proto3,oneof"`
+}
+
+type Message_At struct {
+	At *At `protobuf:"bytes,45,opt,name=at,proto3,oneof"`
 }
 
 type Message_Part struct {
@@ -350,6 +449,8 @@ func (*Message_Subscribe) isMessage_Body() {}
 
 func (*Message_Unsubscribe) isMessage_Body() {}
 
+func (*Message_FetchMany) isMessage_Body() {}
+
 func (*Message_Found) isMessage_Body() {}
 
 func (*Message_Missing) isMessage_Body() {}
@@ -364,7 +465,19 @@ func (*Message_KeyList) isMessage_Body() {}
 
 func (*Message_Status) isMessage_Body() {}
 
+func (*Message_FoundMany) isMessage_Body() {}
+
 func (*Message_Changes) isMessage_Body() {}
+
+func (*Message_Follow) isMessage_Body() {}
+
+func (*Message_Page) isMessage_Body() {}
+
+func (*Message_Heard) isMessage_Body() {}
+
+func (*Message_Where) isMessage_Body() {}
+
+func (*Message_At) isMessage_Body() {}
 
 func (*Message_Part) isMessage_Body() {}
 
@@ -438,6 +551,127 @@ func (x *Value) GetData() []byte {
 	return nil
 }
 
+// Values are many of them. It says once how they can be read.
+type Values struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kinds         []*Kind                `protobuf:"bytes,1,rep,name=kinds,proto3" json:"kinds,omitempty"`
+	Kind          []uint32               `protobuf:"varint,2,rep,packed,name=kind,proto3" json:"kind,omitempty"` // of each; none if all are of the first
+	Data          [][]byte               `protobuf:"bytes,3,rep,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Values) Reset() {
+	*x = Values{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Values) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Values) ProtoMessage() {}
+
+func (x *Values) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Values.ProtoReflect.Descriptor instead.
+func (*Values) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Values) GetKinds() []*Kind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *Values) GetKind() []uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *Values) GetData() [][]byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type Kind struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"` // as in Value
+	Codec         string                 `protobuf:"bytes,2,opt,name=codec,proto3" json:"codec,omitempty"`
+	Schema        uint32                 `protobuf:"varint,3,opt,name=schema,proto3" json:"schema,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Kind) Reset() {
+	*x = Kind{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Kind) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Kind) ProtoMessage() {}
+
+func (x *Kind) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Kind.ProtoReflect.Descriptor instead.
+func (*Kind) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Kind) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Kind) GetCodec() string {
+	if x != nil {
+		return x.Codec
+	}
+	return ""
+}
+
+func (x *Kind) GetSchema() uint32 {
+	if x != nil {
+		return x.Schema
+	}
+	return 0
+}
+
 type Fetch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           *Value                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -448,7 +682,7 @@ type Fetch struct {
 
 func (x *Fetch) Reset() {
 	*x = Fetch{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[2]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +694,7 @@ func (x *Fetch) String() string {
 func (*Fetch) ProtoMessage() {}
 
 func (x *Fetch) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[2]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +707,7 @@ func (x *Fetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fetch.ProtoReflect.Descriptor instead.
 func (*Fetch) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{2}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Fetch) GetKey() *Value {
@@ -490,6 +724,50 @@ func (x *Fetch) GetNoSave() bool {
 	return false
 }
 
+type FetchMany struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keys          *Values                `protobuf:"bytes,1,opt,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchMany) Reset() {
+	*x = FetchMany{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchMany) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchMany) ProtoMessage() {}
+
+func (x *FetchMany) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchMany.ProtoReflect.Descriptor instead.
+func (*FetchMany) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *FetchMany) GetKeys() *Values {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
 type Get struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           *Value                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -499,7 +777,7 @@ type Get struct {
 
 func (x *Get) Reset() {
 	*x = Get{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[3]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -511,7 +789,7 @@ func (x *Get) String() string {
 func (*Get) ProtoMessage() {}
 
 func (x *Get) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[3]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -524,7 +802,7 @@ func (x *Get) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Get.ProtoReflect.Descriptor instead.
 func (*Get) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{3}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Get) GetKey() *Value {
@@ -544,7 +822,7 @@ type Set struct {
 
 func (x *Set) Reset() {
 	*x = Set{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[4]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +834,7 @@ func (x *Set) String() string {
 func (*Set) ProtoMessage() {}
 
 func (x *Set) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[4]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +847,7 @@ func (x *Set) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Set.ProtoReflect.Descriptor instead.
 func (*Set) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{4}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Set) GetKey() *Value {
@@ -595,7 +873,7 @@ type Delete struct {
 
 func (x *Delete) Reset() {
 	*x = Delete{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[5]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -607,7 +885,7 @@ func (x *Delete) String() string {
 func (*Delete) ProtoMessage() {}
 
 func (x *Delete) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[5]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -620,7 +898,7 @@ func (x *Delete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Delete.ProtoReflect.Descriptor instead.
 func (*Delete) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{5}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Delete) GetKey() *Value {
@@ -638,7 +916,7 @@ type Refresh struct {
 
 func (x *Refresh) Reset() {
 	*x = Refresh{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[6]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +928,7 @@ func (x *Refresh) String() string {
 func (*Refresh) ProtoMessage() {}
 
 func (x *Refresh) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[6]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +941,7 @@ func (x *Refresh) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refresh.ProtoReflect.Descriptor instead.
 func (*Refresh) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{6}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{9}
 }
 
 type Keys struct {
@@ -674,7 +952,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[7]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +964,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[7]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +977,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{7}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{10}
 }
 
 type Inspect struct {
@@ -710,7 +988,7 @@ type Inspect struct {
 
 func (x *Inspect) Reset() {
 	*x = Inspect{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[8]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -722,7 +1000,7 @@ func (x *Inspect) String() string {
 func (*Inspect) ProtoMessage() {}
 
 func (x *Inspect) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[8]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -735,7 +1013,7 @@ func (x *Inspect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inspect.ProtoReflect.Descriptor instead.
 func (*Inspect) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{8}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{11}
 }
 
 type Subscribe struct {
@@ -747,7 +1025,7 @@ type Subscribe struct {
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[9]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +1037,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[9]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +1050,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{9}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Subscribe) GetTo() *PID {
@@ -791,7 +1069,7 @@ type Unsubscribe struct {
 
 func (x *Unsubscribe) Reset() {
 	*x = Unsubscribe{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[10]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +1081,7 @@ func (x *Unsubscribe) String() string {
 func (*Unsubscribe) ProtoMessage() {}
 
 func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[10]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +1094,7 @@ func (x *Unsubscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unsubscribe.ProtoReflect.Descriptor instead.
 func (*Unsubscribe) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{10}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Unsubscribe) GetTo() *PID {
@@ -836,7 +1114,7 @@ type PID struct {
 
 func (x *PID) Reset() {
 	*x = PID{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[11]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +1126,7 @@ func (x *PID) String() string {
 func (*PID) ProtoMessage() {}
 
 func (x *PID) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[11]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +1139,7 @@ func (x *PID) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PID.ProtoReflect.Descriptor instead.
 func (*PID) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{11}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PID) GetAddress() string {
@@ -888,7 +1166,7 @@ type Found struct {
 
 func (x *Found) Reset() {
 	*x = Found{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[12]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1178,7 @@ func (x *Found) String() string {
 func (*Found) ProtoMessage() {}
 
 func (x *Found) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[12]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1191,7 @@ func (x *Found) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Found.ProtoReflect.Descriptor instead.
 func (*Found) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{12}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Found) GetValue() *Value {
@@ -930,6 +1208,110 @@ func (x *Found) GetLoaded() bool {
 	return false
 }
 
+type FoundMany struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        *Values                `protobuf:"bytes,1,opt,name=values,proto3" json:"values,omitempty"` // nil where there is an error
+	Errors        []*ErrorAt             `protobuf:"bytes,2,rep,name=errors,proto3" json:"errors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundMany) Reset() {
+	*x = FoundMany{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundMany) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundMany) ProtoMessage() {}
+
+func (x *FoundMany) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundMany.ProtoReflect.Descriptor instead.
+func (*FoundMany) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *FoundMany) GetValues() *Values {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *FoundMany) GetErrors() []*ErrorAt {
+	if x != nil {
+		return x.Errors
+	}
+	return nil
+}
+
+type ErrorAt struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            uint32                 `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErrorAt) Reset() {
+	*x = ErrorAt{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErrorAt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErrorAt) ProtoMessage() {}
+
+func (x *ErrorAt) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErrorAt.ProtoReflect.Descriptor instead.
+func (*ErrorAt) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ErrorAt) GetAt() uint32 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *ErrorAt) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type Missing struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -938,7 +1320,7 @@ type Missing struct {
 
 func (x *Missing) Reset() {
 	*x = Missing{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[13]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1332,7 @@ func (x *Missing) String() string {
 func (*Missing) ProtoMessage() {}
 
 func (x *Missing) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[13]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1345,7 @@ func (x *Missing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Missing.ProtoReflect.Descriptor instead.
 func (*Missing) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{13}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{18}
 }
 
 type Done struct {
@@ -974,7 +1356,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[14]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1368,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[14]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1381,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{14}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{19}
 }
 
 type Failed struct {
@@ -1011,7 +1393,7 @@ type Failed struct {
 
 func (x *Failed) Reset() {
 	*x = Failed{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[15]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1405,7 @@ func (x *Failed) String() string {
 func (*Failed) ProtoMessage() {}
 
 func (x *Failed) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[15]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1418,7 @@ func (x *Failed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failed.ProtoReflect.Descriptor instead.
 func (*Failed) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{15}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Failed) GetError() *Error {
@@ -1056,7 +1438,7 @@ type Refreshed struct {
 
 func (x *Refreshed) Reset() {
 	*x = Refreshed{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[16]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1068,7 +1450,7 @@ func (x *Refreshed) String() string {
 func (*Refreshed) ProtoMessage() {}
 
 func (x *Refreshed) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[16]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1081,7 +1463,7 @@ func (x *Refreshed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refreshed.ProtoReflect.Descriptor instead.
 func (*Refreshed) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{16}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Refreshed) GetBucket() string {
@@ -1100,14 +1482,14 @@ func (x *Refreshed) GetReport() *Report {
 
 type KeyList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Keys          []*Value               `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	Keys          *Values                `protobuf:"bytes,1,opt,name=keys,proto3" json:"keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KeyList) Reset() {
 	*x = KeyList{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[17]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1501,7 @@ func (x *KeyList) String() string {
 func (*KeyList) ProtoMessage() {}
 
 func (x *KeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[17]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,10 +1514,10 @@ func (x *KeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyList.ProtoReflect.Descriptor instead.
 func (*KeyList) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{17}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{22}
 }
 
-func (x *KeyList) GetKeys() []*Value {
+func (x *KeyList) GetKeys() *Values {
 	if x != nil {
 		return x.Keys
 	}
@@ -1162,7 +1544,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[18]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1556,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[18]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1569,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{18}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Status) GetName() string {
@@ -1268,7 +1650,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[19]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1662,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[19]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1675,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{19}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Error) GetText() string {
@@ -1336,7 +1718,7 @@ type LoadError struct {
 
 func (x *LoadError) Reset() {
 	*x = LoadError{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[20]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1730,7 @@ func (x *LoadError) String() string {
 func (*LoadError) ProtoMessage() {}
 
 func (x *LoadError) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[20]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1743,7 @@ func (x *LoadError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadError.ProtoReflect.Descriptor instead.
 func (*LoadError) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{20}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LoadError) GetBucket() string {
@@ -1402,7 +1784,7 @@ type Panic struct {
 
 func (x *Panic) Reset() {
 	*x = Panic{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[21]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1796,7 @@ func (x *Panic) String() string {
 func (*Panic) ProtoMessage() {}
 
 func (x *Panic) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[21]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1809,7 @@ func (x *Panic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Panic.ProtoReflect.Descriptor instead.
 func (*Panic) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{21}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Panic) GetValue() string {
@@ -1463,7 +1845,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[22]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1857,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[22]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1870,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{22}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Report) GetGeneration() uint64 {
@@ -1580,7 +1962,7 @@ type SlowLoad struct {
 
 func (x *SlowLoad) Reset() {
 	*x = SlowLoad{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[23]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1592,7 +1974,7 @@ func (x *SlowLoad) String() string {
 func (*SlowLoad) ProtoMessage() {}
 
 func (x *SlowLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[23]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1605,7 +1987,7 @@ func (x *SlowLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlowLoad.ProtoReflect.Descriptor instead.
 func (*SlowLoad) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{23}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SlowLoad) GetKey() *Value {
@@ -1649,7 +2031,7 @@ type Failing struct {
 
 func (x *Failing) Reset() {
 	*x = Failing{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[24]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1661,7 +2043,7 @@ func (x *Failing) String() string {
 func (*Failing) ProtoMessage() {}
 
 func (x *Failing) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[24]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1674,7 +2056,7 @@ func (x *Failing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failing.ProtoReflect.Descriptor instead.
 func (*Failing) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{24}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Failing) GetKey() *Value {
@@ -1722,7 +2104,7 @@ type Changes struct {
 
 func (x *Changes) Reset() {
 	*x = Changes{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[25]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +2116,7 @@ func (x *Changes) String() string {
 func (*Changes) ProtoMessage() {}
 
 func (x *Changes) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[25]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +2129,7 @@ func (x *Changes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Changes.ProtoReflect.Descriptor instead.
 func (*Changes) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{25}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Changes) GetBucket() string {
@@ -1778,7 +2160,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[26]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1790,7 +2172,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[26]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1803,7 +2185,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{26}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Change) GetKind() uint32 {
@@ -1848,6 +2230,302 @@ func (x *Change) GetGeneration() uint64 {
 	return 0
 }
 
+// Follow asks for the changes of a bucket, and before them for what it holds.
+type Follow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	Whole         bool                   `protobuf:"varint,2,opt,name=whole,proto3" json:"whole,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Follow) Reset() {
+	*x = Follow{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Follow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Follow) ProtoMessage() {}
+
+func (x *Follow) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Follow.ProtoReflect.Descriptor instead.
+func (*Follow) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Follow) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Follow) GetWhole() bool {
+	if x != nil {
+		return x.Whole
+	}
+	return false
+}
+
+// Page is what a follower is sent next.
+type Page struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	Number        uint64                 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`     // in the session
+	Run           uint64                 `protobuf:"fixed64,3,opt,name=run,proto3" json:"run,omitempty"`          // of the bucket
+	From          uint64                 `protobuf:"varint,4,opt,name=from,proto3" json:"from,omitempty"`         // the change before those of this page
+	To            uint64                 `protobuf:"varint,5,opt,name=to,proto3" json:"to,omitempty"`             // the last of this page
+	Complete      bool                   `protobuf:"varint,6,opt,name=complete,proto3" json:"complete,omitempty"` // with this page the copy is as the bucket was at that change
+	Keys          *Values                `protobuf:"bytes,7,opt,name=keys,proto3" json:"keys,omitempty"`
+	Values        *Values                `protobuf:"bytes,8,opt,name=values,proto3" json:"values,omitempty"`           // none if only the keys are wanted
+	Removed       []uint32               `protobuf:"varint,9,rep,packed,name=removed,proto3" json:"removed,omitempty"` // which of the keys are not there any more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Page) Reset() {
+	*x = Page{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Page) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Page) ProtoMessage() {}
+
+func (x *Page) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Page.ProtoReflect.Descriptor instead.
+func (*Page) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Page) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Page) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Page) GetRun() uint64 {
+	if x != nil {
+		return x.Run
+	}
+	return 0
+}
+
+func (x *Page) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *Page) GetTo() uint64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *Page) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *Page) GetKeys() *Values {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *Page) GetValues() *Values {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *Page) GetRemoved() []uint32 {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+// Heard answers a Page. Zero is from who follows no longer.
+type Heard struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heard) Reset() {
+	*x = Heard{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heard) ProtoMessage() {}
+
+func (x *Heard) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heard.ProtoReflect.Descriptor instead.
+func (*Heard) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *Heard) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+// Where asks for the last change of a bucket.
+type Where struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Where) Reset() {
+	*x = Where{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Where) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Where) ProtoMessage() {}
+
+func (x *Where) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Where.ProtoReflect.Descriptor instead.
+func (*Where) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{35}
+}
+
+type At struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           uint64                 `protobuf:"fixed64,1,opt,name=run,proto3" json:"run,omitempty"`
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *At) Reset() {
+	*x = At{}
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *At) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*At) ProtoMessage() {}
+
+func (x *At) ProtoReflect() protoreflect.Message {
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use At.ProtoReflect.Descriptor instead.
+func (*At) Descriptor() ([]byte, []int) {
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *At) GetRun() uint64 {
+	if x != nil {
+		return x.Run
+	}
+	return 0
+}
+
+func (x *At) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 type Part struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"` // of the whole, and one of its sender's own
@@ -1861,7 +2539,7 @@ type Part struct {
 
 func (x *Part) Reset() {
 	*x = Part{}
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[27]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +2551,7 @@ func (x *Part) String() string {
 func (*Part) ProtoMessage() {}
 
 func (x *Part) ProtoReflect() protoreflect.Message {
-	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[27]
+	mi := &file_actor_cluster_internal_wire_wire_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2564,7 @@ func (x *Part) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Part.ProtoReflect.Descriptor instead.
 func (*Part) Descriptor() ([]byte, []int) {
-	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{27}
+	return file_actor_cluster_internal_wire_wire_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Part) GetId() uint64 {
@@ -1928,7 +2606,8 @@ var File_actor_cluster_internal_wire_wire_proto protoreflect.FileDescriptor
 
 const file_actor_cluster_internal_wire_wire_proto_rawDesc = "" +
 	"\n" +
-	"&actor/cluster/internal/wire/wire.proto\x12\x12dataworker.wire.v1\"\xe4\a\n" +
+	"&actor/cluster/internal/wire/wire.proto\x12\x12dataworker.wire.v1\"\xda\n" +
+	"\n" +
 	"\aMessage\x121\n" +
 	"\x05fetch\x18\x01 \x01(\v2\x19.dataworker.wire.v1.FetchH\x00R\x05fetch\x12+\n" +
 	"\x03get\x18\x02 \x01(\v2\x17.dataworker.wire.v1.GetH\x00R\x03get\x12+\n" +
@@ -1938,25 +2617,45 @@ const file_actor_cluster_internal_wire_wire_proto_rawDesc = "" +
 	"\x04keys\x18\x06 \x01(\v2\x18.dataworker.wire.v1.KeysH\x00R\x04keys\x127\n" +
 	"\ainspect\x18\a \x01(\v2\x1b.dataworker.wire.v1.InspectH\x00R\ainspect\x12=\n" +
 	"\tsubscribe\x18\b \x01(\v2\x1d.dataworker.wire.v1.SubscribeH\x00R\tsubscribe\x12C\n" +
-	"\vunsubscribe\x18\t \x01(\v2\x1f.dataworker.wire.v1.UnsubscribeH\x00R\vunsubscribe\x121\n" +
+	"\vunsubscribe\x18\t \x01(\v2\x1f.dataworker.wire.v1.UnsubscribeH\x00R\vunsubscribe\x12>\n" +
+	"\n" +
+	"fetch_many\x18\n" +
+	" \x01(\v2\x1d.dataworker.wire.v1.FetchManyH\x00R\tfetchMany\x121\n" +
 	"\x05found\x18\x14 \x01(\v2\x19.dataworker.wire.v1.FoundH\x00R\x05found\x127\n" +
 	"\amissing\x18\x15 \x01(\v2\x1b.dataworker.wire.v1.MissingH\x00R\amissing\x12.\n" +
 	"\x04done\x18\x16 \x01(\v2\x18.dataworker.wire.v1.DoneH\x00R\x04done\x124\n" +
 	"\x06failed\x18\x17 \x01(\v2\x1a.dataworker.wire.v1.FailedH\x00R\x06failed\x12=\n" +
 	"\trefreshed\x18\x18 \x01(\v2\x1d.dataworker.wire.v1.RefreshedH\x00R\trefreshed\x128\n" +
 	"\bkey_list\x18\x19 \x01(\v2\x1b.dataworker.wire.v1.KeyListH\x00R\akeyList\x124\n" +
-	"\x06status\x18\x1a \x01(\v2\x1a.dataworker.wire.v1.StatusH\x00R\x06status\x127\n" +
-	"\achanges\x18( \x01(\v2\x1b.dataworker.wire.v1.ChangesH\x00R\achanges\x12.\n" +
+	"\x06status\x18\x1a \x01(\v2\x1a.dataworker.wire.v1.StatusH\x00R\x06status\x12>\n" +
+	"\n" +
+	"found_many\x18\x1b \x01(\v2\x1d.dataworker.wire.v1.FoundManyH\x00R\tfoundMany\x127\n" +
+	"\achanges\x18( \x01(\v2\x1b.dataworker.wire.v1.ChangesH\x00R\achanges\x124\n" +
+	"\x06follow\x18) \x01(\v2\x1a.dataworker.wire.v1.FollowH\x00R\x06follow\x12.\n" +
+	"\x04page\x18* \x01(\v2\x18.dataworker.wire.v1.PageH\x00R\x04page\x121\n" +
+	"\x05heard\x18+ \x01(\v2\x19.dataworker.wire.v1.HeardH\x00R\x05heard\x121\n" +
+	"\x05where\x18, \x01(\v2\x19.dataworker.wire.v1.WhereH\x00R\x05where\x12(\n" +
+	"\x02at\x18- \x01(\v2\x16.dataworker.wire.v1.AtH\x00R\x02at\x12.\n" +
 	"\x04part\x18< \x01(\v2\x18.dataworker.wire.v1.PartH\x00R\x04partB\x06\n" +
 	"\x04body\"]\n" +
 	"\x05Value\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05codec\x18\x02 \x01(\tR\x05codec\x12\x16\n" +
 	"\x06schema\x18\x03 \x01(\rR\x06schema\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"M\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"`\n" +
+	"\x06Values\x12.\n" +
+	"\x05kinds\x18\x01 \x03(\v2\x18.dataworker.wire.v1.KindR\x05kinds\x12\x12\n" +
+	"\x04kind\x18\x02 \x03(\rR\x04kind\x12\x12\n" +
+	"\x04data\x18\x03 \x03(\fR\x04data\"H\n" +
+	"\x04Kind\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
+	"\x05codec\x18\x02 \x01(\tR\x05codec\x12\x16\n" +
+	"\x06schema\x18\x03 \x01(\rR\x06schema\"M\n" +
 	"\x05Fetch\x12+\n" +
 	"\x03key\x18\x01 \x01(\v2\x19.dataworker.wire.v1.ValueR\x03key\x12\x17\n" +
-	"\ano_save\x18\x02 \x01(\bR\x06noSave\"2\n" +
+	"\ano_save\x18\x02 \x01(\bR\x06noSave\";\n" +
+	"\tFetchMany\x12.\n" +
+	"\x04keys\x18\x01 \x01(\v2\x1a.dataworker.wire.v1.ValuesR\x04keys\"2\n" +
 	"\x03Get\x12+\n" +
 	"\x03key\x18\x01 \x01(\v2\x19.dataworker.wire.v1.ValueR\x03key\"c\n" +
 	"\x03Set\x12+\n" +
@@ -1976,16 +2675,22 @@ const file_actor_cluster_internal_wire_wire_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"P\n" +
 	"\x05Found\x12/\n" +
 	"\x05value\x18\x01 \x01(\v2\x19.dataworker.wire.v1.ValueR\x05value\x12\x16\n" +
-	"\x06loaded\x18\x02 \x01(\bR\x06loaded\"\t\n" +
+	"\x06loaded\x18\x02 \x01(\bR\x06loaded\"t\n" +
+	"\tFoundMany\x122\n" +
+	"\x06values\x18\x01 \x01(\v2\x1a.dataworker.wire.v1.ValuesR\x06values\x123\n" +
+	"\x06errors\x18\x02 \x03(\v2\x1b.dataworker.wire.v1.ErrorAtR\x06errors\"J\n" +
+	"\aErrorAt\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\rR\x02at\x12/\n" +
+	"\x05error\x18\x02 \x01(\v2\x19.dataworker.wire.v1.ErrorR\x05error\"\t\n" +
 	"\aMissing\"\x06\n" +
 	"\x04Done\"9\n" +
 	"\x06Failed\x12/\n" +
 	"\x05error\x18\x01 \x01(\v2\x19.dataworker.wire.v1.ErrorR\x05error\"W\n" +
 	"\tRefreshed\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x122\n" +
-	"\x06report\x18\x02 \x01(\v2\x1a.dataworker.wire.v1.ReportR\x06report\"8\n" +
-	"\aKeyList\x12-\n" +
-	"\x04keys\x18\x01 \x03(\v2\x19.dataworker.wire.v1.ValueR\x04keys\"\xfa\x02\n" +
+	"\x06report\x18\x02 \x01(\v2\x1a.dataworker.wire.v1.ReportR\x06report\"9\n" +
+	"\aKeyList\x12.\n" +
+	"\x04keys\x18\x01 \x01(\v2\x1a.dataworker.wire.v1.ValuesR\x04keys\"\xfa\x02\n" +
 	"\x06Status\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06config\x18\x02 \x01(\fR\x06config\x12\x14\n" +
@@ -2047,7 +2752,26 @@ const file_actor_cluster_internal_wire_wire_proto_rawDesc = "" +
 	"\x03seq\x18\x05 \x01(\x04R\x03seq\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x06 \x01(\x04R\n" +
-	"generation\"j\n" +
+	"generation\"8\n" +
+	"\x06Follow\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\x12\x14\n" +
+	"\x05whole\x18\x02 \x01(\bR\x05whole\"\x88\x02\n" +
+	"\x04Page\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\x12\x16\n" +
+	"\x06number\x18\x02 \x01(\x04R\x06number\x12\x10\n" +
+	"\x03run\x18\x03 \x01(\x06R\x03run\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\x04R\x04from\x12\x0e\n" +
+	"\x02to\x18\x05 \x01(\x04R\x02to\x12\x1a\n" +
+	"\bcomplete\x18\x06 \x01(\bR\bcomplete\x12.\n" +
+	"\x04keys\x18\a \x01(\v2\x1a.dataworker.wire.v1.ValuesR\x04keys\x122\n" +
+	"\x06values\x18\b \x01(\v2\x1a.dataworker.wire.v1.ValuesR\x06values\x12\x18\n" +
+	"\aremoved\x18\t \x03(\rR\aremoved\"!\n" +
+	"\x05Heard\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\"\a\n" +
+	"\x05Where\"(\n" +
+	"\x02At\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\x06R\x03run\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"j\n" +
 	"\x04Part\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x14\n" +
@@ -2067,91 +2791,115 @@ func file_actor_cluster_internal_wire_wire_proto_rawDescGZIP() []byte {
 	return file_actor_cluster_internal_wire_wire_proto_rawDescData
 }
 
-var file_actor_cluster_internal_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_actor_cluster_internal_wire_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_actor_cluster_internal_wire_wire_proto_goTypes = []any{
 	(*Message)(nil),     // 0: dataworker.wire.v1.Message
 	(*Value)(nil),       // 1: dataworker.wire.v1.Value
-	(*Fetch)(nil),       // 2: dataworker.wire.v1.Fetch
-	(*Get)(nil),         // 3: dataworker.wire.v1.Get
-	(*Set)(nil),         // 4: dataworker.wire.v1.Set
-	(*Delete)(nil),      // 5: dataworker.wire.v1.Delete
-	(*Refresh)(nil),     // 6: dataworker.wire.v1.Refresh
-	(*Keys)(nil),        // 7: dataworker.wire.v1.Keys
-	(*Inspect)(nil),     // 8: dataworker.wire.v1.Inspect
-	(*Subscribe)(nil),   // 9: dataworker.wire.v1.Subscribe
-	(*Unsubscribe)(nil), // 10: dataworker.wire.v1.Unsubscribe
-	(*PID)(nil),         // 11: dataworker.wire.v1.PID
-	(*Found)(nil),       // 12: dataworker.wire.v1.Found
-	(*Missing)(nil),     // 13: dataworker.wire.v1.Missing
-	(*Done)(nil),        // 14: dataworker.wire.v1.Done
-	(*Failed)(nil),      // 15: dataworker.wire.v1.Failed
-	(*Refreshed)(nil),   // 16: dataworker.wire.v1.Refreshed
-	(*KeyList)(nil),     // 17: dataworker.wire.v1.KeyList
-	(*Status)(nil),      // 18: dataworker.wire.v1.Status
-	(*Error)(nil),       // 19: dataworker.wire.v1.Error
-	(*LoadError)(nil),   // 20: dataworker.wire.v1.LoadError
-	(*Panic)(nil),       // 21: dataworker.wire.v1.Panic
-	(*Report)(nil),      // 22: dataworker.wire.v1.Report
-	(*SlowLoad)(nil),    // 23: dataworker.wire.v1.SlowLoad
-	(*Failing)(nil),     // 24: dataworker.wire.v1.Failing
-	(*Changes)(nil),     // 25: dataworker.wire.v1.Changes
-	(*Change)(nil),      // 26: dataworker.wire.v1.Change
-	(*Part)(nil),        // 27: dataworker.wire.v1.Part
+	(*Values)(nil),      // 2: dataworker.wire.v1.Values
+	(*Kind)(nil),        // 3: dataworker.wire.v1.Kind
+	(*Fetch)(nil),       // 4: dataworker.wire.v1.Fetch
+	(*FetchMany)(nil),   // 5: dataworker.wire.v1.FetchMany
+	(*Get)(nil),         // 6: dataworker.wire.v1.Get
+	(*Set)(nil),         // 7: dataworker.wire.v1.Set
+	(*Delete)(nil),      // 8: dataworker.wire.v1.Delete
+	(*Refresh)(nil),     // 9: dataworker.wire.v1.Refresh
+	(*Keys)(nil),        // 10: dataworker.wire.v1.Keys
+	(*Inspect)(nil),     // 11: dataworker.wire.v1.Inspect
+	(*Subscribe)(nil),   // 12: dataworker.wire.v1.Subscribe
+	(*Unsubscribe)(nil), // 13: dataworker.wire.v1.Unsubscribe
+	(*PID)(nil),         // 14: dataworker.wire.v1.PID
+	(*Found)(nil),       // 15: dataworker.wire.v1.Found
+	(*FoundMany)(nil),   // 16: dataworker.wire.v1.FoundMany
+	(*ErrorAt)(nil),     // 17: dataworker.wire.v1.ErrorAt
+	(*Missing)(nil),     // 18: dataworker.wire.v1.Missing
+	(*Done)(nil),        // 19: dataworker.wire.v1.Done
+	(*Failed)(nil),      // 20: dataworker.wire.v1.Failed
+	(*Refreshed)(nil),   // 21: dataworker.wire.v1.Refreshed
+	(*KeyList)(nil),     // 22: dataworker.wire.v1.KeyList
+	(*Status)(nil),      // 23: dataworker.wire.v1.Status
+	(*Error)(nil),       // 24: dataworker.wire.v1.Error
+	(*LoadError)(nil),   // 25: dataworker.wire.v1.LoadError
+	(*Panic)(nil),       // 26: dataworker.wire.v1.Panic
+	(*Report)(nil),      // 27: dataworker.wire.v1.Report
+	(*SlowLoad)(nil),    // 28: dataworker.wire.v1.SlowLoad
+	(*Failing)(nil),     // 29: dataworker.wire.v1.Failing
+	(*Changes)(nil),     // 30: dataworker.wire.v1.Changes
+	(*Change)(nil),      // 31: dataworker.wire.v1.Change
+	(*Follow)(nil),      // 32: dataworker.wire.v1.Follow
+	(*Page)(nil),        // 33: dataworker.wire.v1.Page
+	(*Heard)(nil),       // 34: dataworker.wire.v1.Heard
+	(*Where)(nil),       // 35: dataworker.wire.v1.Where
+	(*At)(nil),          // 36: dataworker.wire.v1.At
+	(*Part)(nil),        // 37: dataworker.wire.v1.Part
 }
 var file_actor_cluster_internal_wire_wire_proto_depIdxs = []int32{
-	2,  // 0: dataworker.wire.v1.Message.fetch:type_name -> dataworker.wire.v1.Fetch
-	3,  // 1: dataworker.wire.v1.Message.get:type_name -> dataworker.wire.v1.Get
-	4,  // 2: dataworker.wire.v1.Message.set:type_name -> dataworker.wire.v1.Set
-	5,  // 3: dataworker.wire.v1.Message.delete:type_name -> dataworker.wire.v1.Delete
-	6,  // 4: dataworker.wire.v1.Message.refresh:type_name -> dataworker.wire.v1.Refresh
-	7,  // 5: dataworker.wire.v1.Message.keys:type_name -> dataworker.wire.v1.Keys
-	8,  // 6: dataworker.wire.v1.Message.inspect:type_name -> dataworker.wire.v1.Inspect
-	9,  // 7: dataworker.wire.v1.Message.subscribe:type_name -> dataworker.wire.v1.Subscribe
-	10, // 8: dataworker.wire.v1.Message.unsubscribe:type_name -> dataworker.wire.v1.Unsubscribe
-	12, // 9: dataworker.wire.v1.Message.found:type_name -> dataworker.wire.v1.Found
-	13, // 10: dataworker.wire.v1.Message.missing:type_name -> dataworker.wire.v1.Missing
-	14, // 11: dataworker.wire.v1.Message.done:type_name -> dataworker.wire.v1.Done
-	15, // 12: dataworker.wire.v1.Message.failed:type_name -> dataworker.wire.v1.Failed
-	16, // 13: dataworker.wire.v1.Message.refreshed:type_name -> dataworker.wire.v1.Refreshed
-	17, // 14: dataworker.wire.v1.Message.key_list:type_name -> dataworker.wire.v1.KeyList
-	18, // 15: dataworker.wire.v1.Message.status:type_name -> dataworker.wire.v1.Status
-	25, // 16: dataworker.wire.v1.Message.changes:type_name -> dataworker.wire.v1.Changes
-	27, // 17: dataworker.wire.v1.Message.part:type_name -> dataworker.wire.v1.Part
-	1,  // 18: dataworker.wire.v1.Fetch.key:type_name -> dataworker.wire.v1.Value
-	1,  // 19: dataworker.wire.v1.Get.key:type_name -> dataworker.wire.v1.Value
-	1,  // 20: dataworker.wire.v1.Set.key:type_name -> dataworker.wire.v1.Value
-	1,  // 21: dataworker.wire.v1.Set.value:type_name -> dataworker.wire.v1.Value
-	1,  // 22: dataworker.wire.v1.Delete.key:type_name -> dataworker.wire.v1.Value
-	11, // 23: dataworker.wire.v1.Subscribe.to:type_name -> dataworker.wire.v1.PID
-	11, // 24: dataworker.wire.v1.Unsubscribe.to:type_name -> dataworker.wire.v1.PID
-	1,  // 25: dataworker.wire.v1.Found.value:type_name -> dataworker.wire.v1.Value
-	19, // 26: dataworker.wire.v1.Failed.error:type_name -> dataworker.wire.v1.Error
-	22, // 27: dataworker.wire.v1.Refreshed.report:type_name -> dataworker.wire.v1.Report
-	1,  // 28: dataworker.wire.v1.KeyList.keys:type_name -> dataworker.wire.v1.Value
-	22, // 29: dataworker.wire.v1.Status.last_refresh:type_name -> dataworker.wire.v1.Report
-	19, // 30: dataworker.wire.v1.Status.trouble:type_name -> dataworker.wire.v1.Error
-	19, // 31: dataworker.wire.v1.Status.last_error:type_name -> dataworker.wire.v1.Error
-	19, // 32: dataworker.wire.v1.Status.damage:type_name -> dataworker.wire.v1.Error
-	24, // 33: dataworker.wire.v1.Status.failing:type_name -> dataworker.wire.v1.Failing
-	20, // 34: dataworker.wire.v1.Error.load:type_name -> dataworker.wire.v1.LoadError
-	21, // 35: dataworker.wire.v1.Error.panic:type_name -> dataworker.wire.v1.Panic
-	1,  // 36: dataworker.wire.v1.LoadError.key:type_name -> dataworker.wire.v1.Value
-	19, // 37: dataworker.wire.v1.LoadError.error:type_name -> dataworker.wire.v1.Error
-	19, // 38: dataworker.wire.v1.Report.refused:type_name -> dataworker.wire.v1.Error
-	20, // 39: dataworker.wire.v1.Report.failures:type_name -> dataworker.wire.v1.LoadError
-	23, // 40: dataworker.wire.v1.Report.slowest:type_name -> dataworker.wire.v1.SlowLoad
-	1,  // 41: dataworker.wire.v1.SlowLoad.key:type_name -> dataworker.wire.v1.Value
-	1,  // 42: dataworker.wire.v1.Failing.key:type_name -> dataworker.wire.v1.Value
-	19, // 43: dataworker.wire.v1.Failing.error:type_name -> dataworker.wire.v1.Error
-	26, // 44: dataworker.wire.v1.Changes.changes:type_name -> dataworker.wire.v1.Change
-	1,  // 45: dataworker.wire.v1.Change.key:type_name -> dataworker.wire.v1.Value
-	1,  // 46: dataworker.wire.v1.Change.old:type_name -> dataworker.wire.v1.Value
-	1,  // 47: dataworker.wire.v1.Change.new:type_name -> dataworker.wire.v1.Value
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	4,  // 0: dataworker.wire.v1.Message.fetch:type_name -> dataworker.wire.v1.Fetch
+	6,  // 1: dataworker.wire.v1.Message.get:type_name -> dataworker.wire.v1.Get
+	7,  // 2: dataworker.wire.v1.Message.set:type_name -> dataworker.wire.v1.Set
+	8,  // 3: dataworker.wire.v1.Message.delete:type_name -> dataworker.wire.v1.Delete
+	9,  // 4: dataworker.wire.v1.Message.refresh:type_name -> dataworker.wire.v1.Refresh
+	10, // 5: dataworker.wire.v1.Message.keys:type_name -> dataworker.wire.v1.Keys
+	11, // 6: dataworker.wire.v1.Message.inspect:type_name -> dataworker.wire.v1.Inspect
+	12, // 7: dataworker.wire.v1.Message.subscribe:type_name -> dataworker.wire.v1.Subscribe
+	13, // 8: dataworker.wire.v1.Message.unsubscribe:type_name -> dataworker.wire.v1.Unsubscribe
+	5,  // 9: dataworker.wire.v1.Message.fetch_many:type_name -> dataworker.wire.v1.FetchMany
+	15, // 10: dataworker.wire.v1.Message.found:type_name -> dataworker.wire.v1.Found
+	18, // 11: dataworker.wire.v1.Message.missing:type_name -> dataworker.wire.v1.Missing
+	19, // 12: dataworker.wire.v1.Message.done:type_name -> dataworker.wire.v1.Done
+	20, // 13: dataworker.wire.v1.Message.failed:type_name -> dataworker.wire.v1.Failed
+	21, // 14: dataworker.wire.v1.Message.refreshed:type_name -> dataworker.wire.v1.Refreshed
+	22, // 15: dataworker.wire.v1.Message.key_list:type_name -> dataworker.wire.v1.KeyList
+	23, // 16: dataworker.wire.v1.Message.status:type_name -> dataworker.wire.v1.Status
+	16, // 17: dataworker.wire.v1.Message.found_many:type_name -> dataworker.wire.v1.FoundMany
+	30, // 18: dataworker.wire.v1.Message.changes:type_name -> dataworker.wire.v1.Changes
+	32, // 19: dataworker.wire.v1.Message.follow:type_name -> dataworker.wire.v1.Follow
+	33, // 20: dataworker.wire.v1.Message.page:type_name -> dataworker.wire.v1.Page
+	34, // 21: dataworker.wire.v1.Message.heard:type_name -> dataworker.wire.v1.Heard
+	35, // 22: dataworker.wire.v1.Message.where:type_name -> dataworker.wire.v1.Where
+	36, // 23: dataworker.wire.v1.Message.at:type_name -> dataworker.wire.v1.At
+	37, // 24: dataworker.wire.v1.Message.part:type_name -> dataworker.wire.v1.Part
+	3,  // 25: dataworker.wire.v1.Values.kinds:type_name -> dataworker.wire.v1.Kind
+	1,  // 26: dataworker.wire.v1.Fetch.key:type_name -> dataworker.wire.v1.Value
+	2,  // 27: dataworker.wire.v1.FetchMany.keys:type_name -> dataworker.wire.v1.Values
+	1,  // 28: dataworker.wire.v1.Get.key:type_name -> dataworker.wire.v1.Value
+	1,  // 29: dataworker.wire.v1.Set.key:type_name -> dataworker.wire.v1.Value
+	1,  // 30: dataworker.wire.v1.Set.value:type_name -> dataworker.wire.v1.Value
+	1,  // 31: dataworker.wire.v1.Delete.key:type_name -> dataworker.wire.v1.Value
+	14, // 32: dataworker.wire.v1.Subscribe.to:type_name -> dataworker.wire.v1.PID
+	14, // 33: dataworker.wire.v1.Unsubscribe.to:type_name -> dataworker.wire.v1.PID
+	1,  // 34: dataworker.wire.v1.Found.value:type_name -> dataworker.wire.v1.Value
+	2,  // 35: dataworker.wire.v1.FoundMany.values:type_name -> dataworker.wire.v1.Values
+	17, // 36: dataworker.wire.v1.FoundMany.errors:type_name -> dataworker.wire.v1.ErrorAt
+	24, // 37: dataworker.wire.v1.ErrorAt.error:type_name -> dataworker.wire.v1.Error
+	24, // 38: dataworker.wire.v1.Failed.error:type_name -> dataworker.wire.v1.Error
+	27, // 39: dataworker.wire.v1.Refreshed.report:type_name -> dataworker.wire.v1.Report
+	2,  // 40: dataworker.wire.v1.KeyList.keys:type_name -> dataworker.wire.v1.Values
+	27, // 41: dataworker.wire.v1.Status.last_refresh:type_name -> dataworker.wire.v1.Report
+	24, // 42: dataworker.wire.v1.Status.trouble:type_name -> dataworker.wire.v1.Error
+	24, // 43: dataworker.wire.v1.Status.last_error:type_name -> dataworker.wire.v1.Error
+	24, // 44: dataworker.wire.v1.Status.damage:type_name -> dataworker.wire.v1.Error
+	29, // 45: dataworker.wire.v1.Status.failing:type_name -> dataworker.wire.v1.Failing
+	25, // 46: dataworker.wire.v1.Error.load:type_name -> dataworker.wire.v1.LoadError
+	26, // 47: dataworker.wire.v1.Error.panic:type_name -> dataworker.wire.v1.Panic
+	1,  // 48: dataworker.wire.v1.LoadError.key:type_name -> dataworker.wire.v1.Value
+	24, // 49: dataworker.wire.v1.LoadError.error:type_name -> dataworker.wire.v1.Error
+	24, // 50: dataworker.wire.v1.Report.refused:type_name -> dataworker.wire.v1.Error
+	25, // 51: dataworker.wire.v1.Report.failures:type_name -> dataworker.wire.v1.LoadError
+	28, // 52: dataworker.wire.v1.Report.slowest:type_name -> dataworker.wire.v1.SlowLoad
+	1,  // 53: dataworker.wire.v1.SlowLoad.key:type_name -> dataworker.wire.v1.Value
+	1,  // 54: dataworker.wire.v1.Failing.key:type_name -> dataworker.wire.v1.Value
+	24, // 55: dataworker.wire.v1.Failing.error:type_name -> dataworker.wire.v1.Error
+	31, // 56: dataworker.wire.v1.Changes.changes:type_name -> dataworker.wire.v1.Change
+	1,  // 57: dataworker.wire.v1.Change.key:type_name -> dataworker.wire.v1.Value
+	1,  // 58: dataworker.wire.v1.Change.old:type_name -> dataworker.wire.v1.Value
+	1,  // 59: dataworker.wire.v1.Change.new:type_name -> dataworker.wire.v1.Value
+	2,  // 60: dataworker.wire.v1.Page.keys:type_name -> dataworker.wire.v1.Values
+	2,  // 61: dataworker.wire.v1.Page.values:type_name -> dataworker.wire.v1.Values
+	62, // [62:62] is the sub-list for method output_type
+	62, // [62:62] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_actor_cluster_internal_wire_wire_proto_init() }
@@ -2169,6 +2917,7 @@ func file_actor_cluster_internal_wire_wire_proto_init() {
 		(*Message_Inspect)(nil),
 		(*Message_Subscribe)(nil),
 		(*Message_Unsubscribe)(nil),
+		(*Message_FetchMany)(nil),
 		(*Message_Found)(nil),
 		(*Message_Missing)(nil),
 		(*Message_Done)(nil),
@@ -2176,7 +2925,13 @@ func file_actor_cluster_internal_wire_wire_proto_init() {
 		(*Message_Refreshed)(nil),
 		(*Message_KeyList)(nil),
 		(*Message_Status)(nil),
+		(*Message_FoundMany)(nil),
 		(*Message_Changes)(nil),
+		(*Message_Follow)(nil),
+		(*Message_Page)(nil),
+		(*Message_Heard)(nil),
+		(*Message_Where)(nil),
+		(*Message_At)(nil),
 		(*Message_Part)(nil),
 	}
 	type x struct{}
@@ -2185,7 +2940,7 @@ func file_actor_cluster_internal_wire_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actor_cluster_internal_wire_wire_proto_rawDesc), len(file_actor_cluster_internal_wire_wire_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,242 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/dataworker-go/dataworker/bucket"
+)
+
+// FetchMany is [bucket.Bucket.FetchMany]. All partitions are asked at the same time; of each that could
+// not be asked there is a [*PartitionError] in the error, beside what went wrong with single keys.
+func (h *Handle[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error) {
+	if h.invalid != nil {
+		return nil, h.invalid
+	}
+	found := make(map[K]V, len(keys))
+	missing, errs := h.missing(keys, found)
+	var mu sync.Mutex
+	failed := h.each(func(part int) error {
+		if len(missing[part]) == 0 {
+			return nil
+		}
+		values, err := h.fetchPart(ctx, part, missing[part])
+		mu.Lock()
+		defer mu.Unlock()
+		maps.Copy(found, values.found)
+		errs = append(errs, values.errs...)
+		return err
+	})
+	return found, errors.Join(errors.Join(errs...), failed)
+}
+
+// missing sorts the keys by their part, but for those that are kept here.
+func (h *Handle[K, V]) missing(keys []K, found map[K]V) (missing [][]K, errs []error) {
+	missing = make([][]K, len(h.seats))
+	asked := make(map[K]struct{}, len(keys))
+	for _, key := range keys {
+		if _, again := asked[key]; again {
+			continue
+		}
+		asked[key] = struct{}{}
+		if h.mirror != nil {
+			if value, ok := h.mirror.get(key); ok {
+				found[key] = value
+				continue
+			}
+		}
+		part, err := h.placement.where(key)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		missing[part] = append(missing[part], key)
+	}
+	return missing, errs
+}
+
+// fetched is what came of a FetchMany of one part.
+type fetched[K comparable, V any] struct {
+	found map[K]V
+	errs  []error // of single keys
+}
+
+func (h *Handle[K, V]) fetchPart(ctx context.Context, part int, keys []K) (fetched[K, V], error) {
+	if here := h.here(part); here != nil {
+		found, err := here.FetchMany(ctx, keys)
+		switch {
+		case ctx.Err() != nil:
+			return fetched[K, V]{found: found}, err
+		case !again(err):
+			return fetched[K, V]{found, []error{err}}, nil
+		}
+		h.seats[part].owner.Store(nil)
+	}
+	question := bucket.FetchMany{Keys: make([]any, len(keys))}
+	for i, key := range keys {
+		question.Keys[i] = key
+	}
+	answer, err := ask[bucket.FoundMany](ctx, h.seats[part], question, true)
+	switch {
+	case errors.Is(err, ErrTooLarge) && len(keys) > 1:
+		return h.fetchHalves(ctx, part, keys)
+	case err != nil:
+		return fetched[K, V]{}, err
+	case len(answer.Values) != len(keys):
+		return fetched[K, V]{}, fmt.Errorf("%w: %d answers to %d keys", ErrUnknownMessage, len(answer.Values), len(keys))
+	}
+	f := fetched[K, V]{found: make(map[K]V, len(keys))}
+	var unserved []K // the bucket has stopped meanwhile
+	for i, key := range keys {
+		if answer.Errs != nil && answer.Errs[i] != nil {
+			if again(answer.Errs[i]) {
+				unserved = append(unserved, key)
+			} else {
+				f.errs = append(f.errs, answer.Errs[i])
+			}
+			continue
+		}
+		value, err := valueOf[V](answer.Values[i])
+		if err != nil {
+			f.errs = append(f.errs, err)
+			continue
+		}
+		f.found[key] = value
+	}
+	if len(unserved) > 0 {
+		h.seats[part].owner.Store(nil)
+		return f.and(h.fetchPart(ctx, part, unserved))
+	}
+	return f, nil
+}
+
+// fetchHalves is for what is too large for one message.
+func (h *Handle[K, V]) fetchHalves(ctx context.Context, part int, keys []K) (fetched[K, V], error) {
+	first, err := h.fetchPart(ctx, part, keys[:len(keys)/2])
+	if err != nil {
+		return first, err
+	}
+	return first.and(h.fetchPart(ctx, part, keys[len(keys)/2:]))
+}
+
+// and adds what came of others.
+func (f fetched[K, V]) and(more fetched[K, V], err error) (fetched[K, V], error) {
+	maps.Copy(f.found, more.found)
+	return fetched[K, V]{f.found, append(f.errs, more.errs...)}, err
+}
+
+// Refresh is [bucket.Bucket.Refresh]. The report of a bucket with partitions is the sum of theirs; its
+// Generation is the smallest, and it took as long as the slowest. With an error, a [*PartitionError] for
+// each partition that could not, it is about the others.
+func (h *Handle[K, V]) Refresh(ctx context.Context) (bucket.Report, error) {
+	if h.invalid != nil {
+		return bucket.Report{}, h.invalid
+	}
+	reports := make([]bucket.Report, len(h.seats))
+	asked := make([]bool, len(h.seats))
+	err := h.each(func(part int) error {
+		refreshed, err := ask[bucket.Refreshed](ctx, h.seats[part], bucket.Refresh{}, true)
+		reports[part], asked[part] = refreshed.Report, err == nil
+		return err
+	})
+	if h.mirror != nil {
+		for part := range h.seats {
+			if asked[part] {
+				h.catchUp(ctx, part)
+			}
+		}
+	}
+	return sum(reports, asked), err
+}
+
+// Keys is [bucket.Bucket.Keys]. What the owner holds is listed: all partitions are asked at the same
+// time, and of each that could not be asked there is a [*PartitionError] in the error, beside the keys
+// of the others. A copy that is whole is not asked for.
+func (h *Handle[K, V]) Keys(ctx context.Context) ([]K, error) {
+	if h.invalid != nil {
+		return nil, h.invalid
+	}
+	if h.mirror != nil {
+		if whole := h.mirror.whole(); whole != nil {
+			keys := make([]K, 0, whole.Size())
+			for key := range whole.All() {
+				keys = append(keys, key)
+			}
+			return keys, nil
+		}
+	}
+	var mu sync.Mutex
+	var keys []K
+	err := h.each(func(part int) error {
+		list, err := ask[bucket.KeyList](ctx, h.seats[part], bucket.Keys{}, true)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, key := range list.Keys {
+			k, ok := typed[K](key)
+			if !ok {
+				return fmt.Errorf("%w: got a %T", bucket.ErrKeyType, key)
+			}
+			keys = append(keys, k)
+		}
+		return nil
+	})
+	return keys, err
+}
+
+// each asks all parts at the same time, and says which of them have failed.
+func (h *Handle[K, V]) each(ask func(part int) error) error {
+	if len(h.seats) == 1 {
+		return ask(0)
+	}
+	errs := make([]error, len(h.seats))
+	var asking sync.WaitGroup
+	for part := range h.seats {
+		asking.Go(func() {
+			if err := ask(part); err != nil {
+				errs[part] = &PartitionError{h.bucket.Name(), Partition{part, len(h.seats)}, err}
+			}
+		})
+	}
+	asking.Wait()
+	return errors.Join(errs...)
+}
+
+// sum adds up the reports that there are.
+func sum(reports []bucket.Report, there []bool) bucket.Report {
+	var all bucket.Report
+	first := true
+	for i, r := range reports {
+		if !there[i] {
+			continue
+		}
+		if first || r.Generation < all.Generation {
+			all.Generation = r.Generation
+		}
+		first = false
+		all.Loaded += r.Loaded
+		all.Unchanged += r.Unchanged
+		all.Added += r.Added
+		all.Changed += r.Changed
+		all.Removed += r.Removed
+		all.Failed += r.Failed
+		all.Refused = errors.Join(all.Refused, r.Refused)
+		all.Failures = append(all.Failures, r.Failures...)
+		all.Slowest = append(all.Slowest, r.Slowest...)
+		all.Took = max(all.Took, r.Took)
+	}
+	slices.SortFunc(all.Slowest, func(a, b bucket.SlowLoad) int { return cmp.Compare(b.Took, a.Took) })
+	all.Slowest = all.Slowest[:min(len(all.Slowest), most)]
+	all.Failures = all.Failures[:min(len(all.Failures), 2*most)]
+	return all
+}
+
+// most bounds the lists of a sum, as those of a bucket's report are.
+const most = 5

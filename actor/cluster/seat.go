@@ -1,0 +1,280 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	protoactor "github.com/asynkron/protoactor-go/actor"
+	protocluster "github.com/asynkron/protoactor-go/cluster"
+	"github.com/asynkron/protoactor-go/eventstream"
+	"github.com/asynkron/protoactor-go/remote"
+
+	"github.com/dataworker-go/dataworker/actor"
+	"github.com/dataworker-go/dataworker/bucket"
+	"github.com/dataworker-go/dataworker/dump"
+	"github.com/dataworker-go/dataworker/loader"
+)
+
+// seat is where a part of a bucket is to be found: who sits there owns it. It may be used by many
+// goroutines.
+type seat struct {
+	identity string
+	kind     string
+	cluster  *protocluster.Cluster
+	losses   *losses
+	owner    atomic.Pointer[sitting]
+
+	mu        sync.Mutex
+	searching *search // nil if nobody looks for the owner
+}
+
+// sitting is who sits there.
+type sitting struct {
+	pid  *protoactor.PID
+	here bool // in this member
+}
+
+// pauseAgain is how long a question waits that found no owner, before it looks for it again.
+const pauseAgain = 20 * time.Millisecond
+
+// ask asks the owner, and a new one if that has gone; one that was lost before it answered only if the
+// question may be asked twice.
+func ask[T any](ctx context.Context, s *seat, question any, twice bool) (T, error) {
+	var answer T
+	err := s.persist(ctx, twice, func() (err error) {
+		answer, err = askOnce[T](ctx, s, question)
+		return err
+	})
+	return answer, err
+}
+
+// persist tries until there is an answer.
+func (s *seat) persist(ctx context.Context, twice bool, try func() error) error {
+	var last error
+	for {
+		err := try()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return because(ctx.Err(), last)
+		case loader.IsVeto(err):
+			return err
+		case again(err), errors.Is(err, ErrLost) && twice:
+		default:
+			return err
+		}
+		last = err
+		select {
+		case <-time.After(pauseAgain):
+		case <-ctx.Done():
+			return because(ctx.Err(), last)
+		}
+	}
+}
+
+// again says that a question was not served, and that another member, or this one in a moment, will.
+func again(err error) bool {
+	var load *loader.Error
+	if errors.As(err, &load) {
+		return false // the bucket has answered; its loader may have asked others
+	}
+	for _, passing := range []error{
+		bucket.ErrNotRunning, bucket.ErrAlreadyRunning, bucket.ErrNameTaken, actor.ErrNoActor,
+		dump.ErrLocked, // the owner of before has not let go of the file yet
+	} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return false
+}
+
+// because says why there was no answer in time.
+func because(ended, last error) error {
+	if last == nil {
+		return ended
+	}
+	return fmt.Errorf("%w: %w", ended, last)
+}
+
+// askOnce asks whom it takes for the owner.
+func askOnce[T any](ctx context.Context, s *seat, question any) (T, error) {
+	var none T
+	who, err := s.find(ctx)
+	if err != nil {
+		return none, err
+	}
+	lost := s.losses.at(who.pid.GetAddress())
+	attempt, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-lost:
+			stop(ErrLost)
+		case <-attempt.Done():
+		}
+	}()
+	reply, err := actor.Ask[any](attempt, s.cluster.ActorSystem, who.pid, question)
+	if err != nil && ctx.Err() == nil && attempt.Err() != nil {
+		err = ErrLost
+	}
+	if failed, ok := reply.(bucket.Failed); ok {
+		err = failed.Err
+	}
+	if err != nil {
+		if again(err) || errors.Is(err, ErrLost) {
+			s.forget(who)
+		}
+		return none, err
+	}
+	answer, ok := reply.(T)
+	if !ok {
+		return none, fmt.Errorf("%w: %q answered with a %T", ErrUnknownMessage, s.identity, reply)
+	}
+	return answer, nil
+}
+
+// find returns the owner. Many may look for it at a time, and one search is made for all of them.
+func (s *seat) find(ctx context.Context) (*sitting, error) {
+	if who := s.owner.Load(); who != nil {
+		return who, nil
+	}
+	s.mu.Lock()
+	looking := s.searching
+	if looking == nil {
+		looking = &search{over: make(chan struct{})}
+		s.searching = looking
+		go s.search(looking)
+	}
+	s.mu.Unlock()
+	select {
+	case <-looking.over:
+		if looking.found == nil {
+			return nil, fmt.Errorf("%q: %w: no member of the cluster has it: place it in one", s.identity, bucket.ErrNotRunning)
+		}
+		return looking.found, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// search is a search for the owner.
+type search struct {
+	over  chan struct{}
+	found *sitting // nil if there is none; to be read when it is over
+}
+
+// pauseSearch is how long a look at the cluster may take before another one is made beside it:
+// protoactor's own waits five seconds for a member that has just been killed, and does not notice that
+// another has taken its place.
+const pauseSearch = 250 * time.Millisecond
+
+func (s *seat) search(looking *search) {
+	looks := make(chan *protoactor.PID)
+	over := make(chan struct{})
+	look := func() {
+		pid := s.cluster.Get(s.identity, s.kind)
+		select {
+		case looks <- pid:
+		case <-over:
+		}
+	}
+	again := time.NewTicker(pauseSearch)
+	defer again.Stop()
+	go look()
+	for searching := true; searching; {
+		select {
+		case pid := <-looks:
+			if pid != nil {
+				looking.found = &sitting{pid, pid.GetAddress() == s.cluster.ActorSystem.Address()}
+			}
+			searching = false
+		case <-again.C:
+			go look()
+		}
+	}
+	close(over)
+	s.mu.Lock()
+	s.searching = nil
+	s.mu.Unlock()
+	if looking.found != nil {
+		s.owner.Store(looking.found)
+	}
+	close(looking.over)
+}
+
+// forget has the owner looked up again.
+func (s *seat) forget(who *sitting) { s.owner.CompareAndSwap(who, nil) }
+
+// lost has the owner looked up again if it is there.
+func (s *seat) lost(address string) {
+	if who := s.owner.Load(); who != nil && who.pid.GetAddress() == address {
+		s.forget(who)
+	}
+}
+
+// losses tell when a member is lost: its connection is closed, or the cluster says that it has left.
+type losses struct {
+	mu        sync.Mutex
+	byAddress map[string]chan struct{} // closed when the member is lost
+	told      []func(address string)   // must not block
+
+	stream *eventstream.EventStream
+	ear    *eventstream.Subscription
+}
+
+func newLosses(stream *eventstream.EventStream) *losses {
+	l := &losses{byAddress: map[string]chan struct{}{}, stream: stream}
+	l.ear = stream.Subscribe(func(event any) {
+		switch event := event.(type) {
+		case *remote.EndpointTerminatedEvent:
+			l.lose(event.Address)
+		case *protocluster.ClusterTopology:
+			for _, member := range event.Left {
+				l.lose(member.Address())
+			}
+		}
+	})
+	return l
+}
+
+func (l *losses) close() { l.stream.Unsubscribe(l.ear) }
+
+// at is closed when the member at that address is lost.
+func (l *losses) at(address string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lost := l.byAddress[address]
+	if lost == nil {
+		lost = make(chan struct{})
+		l.byAddress[address] = lost
+	}
+	return lost
+}
+
+// tell has somebody told of each loss.
+func (l *losses) tell(told func(address string)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = append(l.told, told)
+}
+
+// lose is called in the event's turn: it must not block.
+func (l *losses) lose(address string) {
+	l.mu.Lock()
+	lost := l.byAddress[address]
+	delete(l.byAddress, address)
+	told := l.told
+	l.mu.Unlock()
+	if lost != nil {
+		close(lost)
+	}
+	for _, tell := range told {
+		tell(address)
+	}
+}
