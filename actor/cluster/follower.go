@@ -26,6 +26,7 @@ type follower struct {
 	attempts context.Context // ends with the session
 	stop     context.CancelFunc
 	timer    *time.Timer
+	restart  func() // begin
 }
 
 // listener is what a follower tells what it hears. It is called by one goroutine at a time.
@@ -57,7 +58,7 @@ func (lost) IgnoreDeadLetterLogging() {}
 func (f *follower) Receive(ctx protoactor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protoactor.Started:
-		f.self = ctx.Self()
+		f.self, f.restart = ctx.Self(), f.begin
 		f.begin()
 		f.lookLater()
 	case look:
@@ -116,7 +117,7 @@ func (f *follower) hear(p page) heard {
 		f.seq = p.From
 	}
 	if p.Number != f.next || p.From != f.seq || !f.mirror.hear(p) {
-		f.begin()
+		f.restart()
 		return heard{}
 	}
 	f.next, f.seq, f.heard = p.Number+1, p.To, time.Now()

@@ -189,7 +189,9 @@ func (m *mirror[K, V]) step() {
 	m.moved = make(chan struct{})
 }
 
-// drop forgets a key that has changed, also if it is on its way. The caller holds the lock.
+// drop forgets a key that has changed, also if it is on its way: nobody knows whether it was asked for
+// before or after. One that is loaded for a fetch changes by that, and is kept from the next fetch on.
+// The caller holds the lock.
 func (m *mirror[K, V]) drop(key K) {
 	m.table.Load().Delete(key)
 	if f := m.fetches[key]; f != nil {
