@@ -93,7 +93,7 @@ func TestMessages_arrive_as_they_were(t *testing.T) {
 		page{Session: 7},
 		heard{Session: 7},
 		where{},
-		position{Run: 1 << 60, Seq: 2},
+		position{Run: 1 << 60, Seq: 2, Live: true},
 		bucket.Status{Name: "prices", Config: bucket.Config{Sync: dump.DefaultSync}},
 		bucket.Changes{Bucket: "prices", Changes: []bucket.Change[any, any]{
 			{Kind: bucket.Added, Key: "a", New: price{1}, Seq: 1, Generation: 2},

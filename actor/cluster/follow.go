@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/dataworker-go/dataworker/actor/cluster/internal/wire"
 )
@@ -42,13 +43,29 @@ type (
 	// heard answers a page.
 	heard struct{ Session uint64 } // zero: nobody follows here any more
 
-	// where asks for the last change of a bucket.
-	where    struct{}
-	position struct{ Run, Seq uint64 }
+	// where asks for the last change of a bucket, or of a copy.
+	where struct{}
+
+	// position answers where.
+	position struct {
+		Run, Seq uint64
+		Live     bool // an owner is here, or followed
+		heard    time.Time
+	}
 )
 
-func (page) IgnoreDeadLetterLogging()     {}
-func (heard) IgnoreDeadLetterLogging()    {}
+func (page) IgnoreDeadLetterLogging()  {}
+func (heard) IgnoreDeadLetterLogging() {}
+
+// fresher says whether a copy has seen more than another one. Those of one run have seen the same changes
+// up to their last; of others it is known only when they have heard of an owner for the last time.
+func (p position) fresher(than position) bool {
+	if p.Run == than.Run {
+		return p.Seq > than.Seq
+	}
+	return p.heard.After(than.heard)
+}
+
 func (position) IgnoreDeadLetterLogging() {}
 
 func (ts *types) encodeFollowing(msg any) (*wire.Message, error) {
@@ -63,7 +80,7 @@ func (ts *types) encodeFollowing(msg any) (*wire.Message, error) {
 	case where:
 		return &wire.Message{Body: &wire.Message_Where{Where: &wire.Where{}}}, nil
 	case position:
-		return &wire.Message{Body: &wire.Message_At{At: &wire.At{Run: msg.Run, Seq: msg.Seq}}}, nil
+		return &wire.Message{Body: &wire.Message_At{At: encodePosition(msg)}}, nil
 	}
 	return nil, fmt.Errorf("%w: a %T is no message of package bucket", ErrNotCarried, msg)
 }
@@ -79,9 +96,27 @@ func (ts *types) decodeFollowing(msg *wire.Message) (any, error) {
 	case *wire.Message_Where:
 		return where{}, nil
 	case *wire.Message_At:
-		return position{Run: body.At.GetRun(), Seq: body.At.GetSeq()}, nil
+		return decodePosition(body.At), nil
 	}
 	return nil, ErrUnknownMessage
+}
+
+// The clocks of members differ, so what is said is how long ago it was.
+
+func encodePosition(msg position) *wire.At {
+	at := &wire.At{Run: msg.Run, Seq: msg.Seq, Live: msg.Live}
+	if !msg.heard.IsZero() {
+		at.Age = int64(max(time.Since(msg.heard), 1))
+	}
+	return at
+}
+
+func decodePosition(at *wire.At) position {
+	msg := position{Run: at.GetRun(), Seq: at.GetSeq(), Live: at.GetLive()}
+	if at.GetAge() > 0 {
+		msg.heard = time.Now().Add(-time.Duration(at.GetAge()))
+	}
+	return msg
 }
 
 func (ts *types) encodePage(msg page) (*wire.Page, error) {

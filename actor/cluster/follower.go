@@ -31,7 +31,8 @@ type follower struct {
 
 // listener is what a follower tells what it hears. It is called by one goroutine at a time.
 type listener interface {
-	// begun is called before the pages of a new session: what has been heard may lack something.
+	// begun is called before the pages of a new session, or when there is nobody to follow: from now on,
+	// what has been heard may lack something.
 	begun()
 	// hear takes a page. It says false if that cannot be.
 	hear(p page) bool
@@ -75,7 +76,8 @@ func (f *follower) Receive(ctx protoactor.Context) {
 			f.leader = sender.GetAddress()
 			ctx.Respond(f.hear(msg))
 		}
-	case bucket.Failed, *protoactor.DeadLetterResponse: // it cannot be followed; the next look is for another one
+	case bucket.Failed, *protoactor.DeadLetterResponse: // it has stopped; the next look is for another one
+		f.mirror.begun()
 		f.heard = time.Time{}
 	case *protoactor.Stopping, *protoactor.Restarting:
 		f.stop()

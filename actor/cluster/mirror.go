@@ -106,7 +106,8 @@ func (m *mirror[K, V]) all() iter.Seq2[K, V] {
 func (m *mirror[K, V]) position() position {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return position{m.feeds[0].run, m.feeds[0].seq}
+	f := m.feeds[0]
+	return position{f.run, f.seq, f.live, f.heard}
 }
 
 // begun implements listener.
@@ -262,8 +263,9 @@ func (m *mirror[K, V]) end(key K, f *fetching, value kept[V], found bool) {
 	}
 }
 
-// mostCatchUp bounds how long a writer waits for its own write to come back.
-const mostCatchUp = 2 * silence
+// mostCatchUp bounds how long a writer waits for its own write to come back. It does not while the owner
+// changes: the mirror may follow one of them, and the other have made the write.
+const mostCatchUp = 2 * heartbeat
 
 // catchUp waits until a change of a part is in the mirror. It gives up when ctx ends, or nothing is heard.
 func (m *mirror[K, V]) catchUp(ctx context.Context, part int, change position) {
@@ -302,18 +304,6 @@ func (m *mirror[K, V]) await(ctx context.Context, so func() bool) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// live says whether nothing is missing, or was not for less than that time.
-func (m *mirror[K, V]) live(within time.Duration) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, f := range m.feeds {
-		if !f.live && time.Since(f.heard) > within {
-			return false
-		}
-	}
-	return true
 }
 
 // typed gives a key or value its type. Nil is that of an interface.

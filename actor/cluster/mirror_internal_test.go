@@ -105,7 +105,10 @@ func TestMirror_shows_a_copy_when_it_is_complete(t *testing.T) {
 	last := incomplete(1, 1, entry{Key: "a", Value: 2}, entry{Key: "b", Removed: true})
 	last.Complete, last.To = true, 7
 	require.True(t, feed.hear(last))
-	assert.Equal(t, position{1, 7}, m.position())
+	at := m.position()
+	assert.False(t, at.heard.IsZero())
+	at.heard = time.Time{}
+	assert.Equal(t, position{Run: 1, Seq: 7, Live: true}, at)
 	value, ok := m.get("a")
 	assert.True(t, ok)
 	assert.Equal(t, 2, value)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
 	protocluster "github.com/asynkron/protoactor-go/cluster"
@@ -20,15 +21,18 @@ type owner struct {
 	place  place
 
 	*service // nil before it knows which
+	cluster  *protocluster.Cluster
+	identity *protocluster.ClusterIdentity
 	self     *protoactor.PID
 	child    *protoactor.PID
 	ready    bool
 	over     error // why it does not serve any more
 	held     []*protoactor.MessageEnvelope
 
-	serving  context.Context // ends with it
+	starting context.Context // ends with it
 	stop     context.CancelFunc
-	sessions map[string]*leading // by who follows
+	sessions map[string]*leading // by who follows; they end when they have sent all
+	timer    *time.Timer
 }
 
 // leading is the other end of a session.
@@ -48,6 +52,10 @@ type (
 	// restored says that the bucket has what its copies held, or has not.
 	restored struct{ err error }
 
+	// check calls for a look at who is the owner, and checked is what was seen.
+	check   struct{}
+	checked struct{ owner *protoactor.PID }
+
 	// sessionOver says that somebody follows no longer.
 	sessionOver struct {
 		to      string
@@ -58,19 +66,26 @@ type (
 func (prepared) IgnoreDeadLetterLogging()    {}
 func (opened) IgnoreDeadLetterLogging()      {}
 func (restored) IgnoreDeadLetterLogging()    {}
+func (check) IgnoreDeadLetterLogging()       {}
+func (checked) IgnoreDeadLetterLogging()     {}
 func (sessionOver) IgnoreDeadLetterLogging() {}
 
 // Receive implements protoactor.Actor.
 func (o *owner) Receive(ctx protoactor.Context) {
 	switch msg := ctx.Message().(type) {
 	case *protocluster.ClusterInit:
-		o.start(ctx, msg.Identity.GetIdentity())
+		o.cluster, o.identity = msg.Cluster, msg.Identity
+		o.start(ctx)
 	case prepared:
 		o.prepared(ctx)
 	case opened:
 		o.opened(ctx, msg.err)
 	case restored:
 		o.restored(ctx, msg.err)
+	case check:
+		o.check()
+	case checked:
+		o.checked(ctx, msg.owner)
 	case sessionOver:
 		if s := o.sessions[msg.to]; s != nil && s.session == msg.session {
 			delete(o.sessions, msg.to)
@@ -80,8 +95,10 @@ func (o *owner) Receive(ctx protoactor.Context) {
 			o.leave(ctx, o.errStopped())
 		}
 	case *protoactor.Stopping, *protoactor.Restarting:
-		if o.stop != nil {
-			o.stop()
+		o.stopping()
+	case *protoactor.Stopped:
+		if o.service != nil {
+			o.stopped()
 		}
 	default:
 		if plain(msg) {
@@ -90,11 +107,11 @@ func (o *owner) Receive(ctx protoactor.Context) {
 	}
 }
 
-func (o *owner) start(ctx protoactor.Context, identity string) {
-	o.serving, o.stop = context.WithCancel(context.Background())
+func (o *owner) start(ctx protoactor.Context) {
+	o.starting, o.stop = context.WithCancel(context.Background())
 	o.sessions = map[string]*leading{}
 	var err error
-	if o.service, err = o.place.serve(identity); err != nil {
+	if o.service, err = o.place.serve(o.identity.GetIdentity()); err != nil {
 		o.border.log.WithError(err).Error("another member places a bucket in another way")
 		o.leave(ctx, err)
 		return
@@ -104,9 +121,9 @@ func (o *owner) start(ctx protoactor.Context, identity string) {
 		o.prepared(ctx)
 		return
 	}
-	self, serving, prepare, system := o.self, o.serving, o.prepare, o.border.system
+	self, starting, prepare, system := o.self, o.starting, o.prepare, o.border.system
 	go func() {
-		prepare(serving)
+		prepare(starting)
 		system.Root.Send(self, prepared{})
 	}()
 }
@@ -122,8 +139,8 @@ func (o *owner) opened(ctx protoactor.Context, err error) {
 		o.restored(ctx, err)
 		return
 	}
-	self, serving, restore, system := o.self, o.serving, o.restore, o.border.system
-	go func() { system.Root.Send(self, restored{restore(serving)}) }()
+	self, starting, restore, system := o.self, o.starting, o.restore, o.border.system
+	go func() { system.Root.Send(self, restored{restore(starting)}) }()
 }
 
 // restored serves those who came before the bucket was ready.
@@ -133,10 +150,51 @@ func (o *owner) restored(ctx protoactor.Context, err error) {
 		return
 	}
 	o.ready = true
+	o.began()
+	o.checkLater()
 	for _, envelope := range o.held {
 		o.forward(ctx, envelope)
 	}
 	o.held = nil
+}
+
+// checkEvery is how often an owner looks whether it is the one.
+const checkEvery = 500 * time.Millisecond
+
+func (o *owner) checkLater() {
+	self, system := o.self, o.border.system
+	o.timer = time.AfterFunc(checkEvery, func() { system.Root.Send(self, check{}) })
+}
+
+// check asks the cluster who is the owner. protoactor starts a grain for whoever asks for it: a member
+// that does not know yet who else there is may have made a second owner, and nobody would end that
+// before members come or go.
+func (o *owner) check() {
+	c, identity, self := o.cluster, o.identity, o.self
+	go func() {
+		c.ActorSystem.Root.Send(self, checked{c.Get(identity.GetIdentity(), identity.GetKind())})
+	}()
+}
+
+func (o *owner) checked(ctx protoactor.Context, who *protoactor.PID) {
+	if who != nil && !who.Equal(o.self) {
+		o.leave(ctx, o.errStopped())
+		return
+	}
+	o.checkLater()
+}
+
+// stopping comes before the bucket is stopped.
+func (o *owner) stopping() {
+	if o.stop != nil {
+		o.stop()
+	}
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+	if o.ready {
+		o.ending()
+	}
 }
 
 // mostHeld bounds how many wait for the bucket to start.
@@ -170,7 +228,7 @@ func (o *owner) forward(ctx protoactor.Context, envelope *protoactor.MessageEnve
 		o.lead(envelope.Sender, msg)
 	case where:
 		if envelope.Sender != nil {
-			ctx.Send(envelope.Sender, position{o.run, o.seq()})
+			ctx.Send(envelope.Sender, position{Run: o.run, Seq: o.seq()})
 		}
 	default:
 		ctx.Send(pid, envelope)
@@ -186,12 +244,12 @@ func (o *owner) lead(to *protoactor.PID, f follow) {
 	if before := o.sessions[name]; before != nil {
 		before.stop()
 	}
-	session, stop := context.WithCancel(o.serving)
+	session, stop := context.WithCancel(context.Background())
 	o.sessions[name] = &leading{f.Session, stop}
-	service, system, self, serving := o.service, o.border.system, o.self, o.serving
+	service, system, self := o.service, o.border.system, o.self
 	go func() {
 		defer stop()
-		if over := service.lead(session, to, f, service.run); over || serving.Err() != nil {
+		if service.lead(session, to, f, service.run) {
 			system.Root.Send(to, bucket.Failed{Err: bucket.ErrStopped})
 		}
 		system.Root.Send(self, sessionOver{name, f.Session})

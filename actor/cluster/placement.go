@@ -53,6 +53,9 @@ type service struct {
 	// restore, if there is one, gives the bucket what its copies hold, before others may ask it.
 	restore func(ctx context.Context) error
 
+	// These are told when the bucket begins to serve, when it is to be stopped, and when it has been.
+	began, ending, stopped func()
+
 	// lead keeps a follower up to date, until ctx ends or it does not follow any more.
 	// It says whether there will be no more.
 	lead func(ctx context.Context, to *protoactor.PID, f follow, run uint64) bool
@@ -98,6 +101,9 @@ func (p *placement[K, V]) service(part part[K, V]) *service {
 			supervisor.With(b.With(append(part.options, lastly(freshened))...))),
 		run: rand.Uint64(), //nolint:gosec // a name, and no secret
 		seq: b.Seq,
+
+		began: func() {}, ending: func() {}, stopped: func() {},
+
 		lead: func(ctx context.Context, to *protoactor.PID, f follow, run uint64) bool {
 			return lead(ctx, p.border, b, to, f, run)
 		},
@@ -105,6 +111,7 @@ func (p *placement[K, V]) service(part part[K, V]) *service {
 	if p.copies != nil {
 		s.prepare = p.copies.take
 		s.restore = func(ctx context.Context) error { return p.copies.restore(ctx, b) }
+		p.copies.serve(s, b)
 	}
 	return s
 }

@@ -2478,6 +2478,8 @@ type At struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Run           uint64                 `protobuf:"fixed64,1,opt,name=run,proto3" json:"run,omitempty"`
 	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	Live          bool                   `protobuf:"varint,3,opt,name=live,proto3" json:"live,omitempty"` // of a copy: an owner is there, or followed
+	Age           int64                  `protobuf:"varint,4,opt,name=age,proto3" json:"age,omitempty"`   // since it has heard of an owner; zero if it never has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2522,6 +2524,20 @@ func (x *At) GetRun() uint64 {
 func (x *At) GetSeq() uint64 {
 	if x != nil {
 		return x.Seq
+	}
+	return 0
+}
+
+func (x *At) GetLive() bool {
+	if x != nil {
+		return x.Live
+	}
+	return false
+}
+
+func (x *At) GetAge() int64 {
+	if x != nil {
+		return x.Age
 	}
 	return 0
 }
@@ -2768,10 +2784,12 @@ const file_actor_cluster_internal_wire_wire_proto_rawDesc = "" +
 	"\aremoved\x18\t \x03(\rR\aremoved\"!\n" +
 	"\x05Heard\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x06R\asession\"\a\n" +
-	"\x05Where\"(\n" +
+	"\x05Where\"N\n" +
 	"\x02At\x12\x10\n" +
 	"\x03run\x18\x01 \x01(\x06R\x03run\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"j\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
+	"\x04live\x18\x03 \x01(\bR\x04live\x12\x10\n" +
+	"\x03age\x18\x04 \x01(\x03R\x03age\"j\n" +
 	"\x04Part\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x14\n" +
