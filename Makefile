@@ -32,8 +32,9 @@ examples: ## Every small example, one after the other
 	done
 
 .PHONY: cluster
-cluster: ## Three processes with one bucket, of which the owner is killed
-	@cd examples && go run ./cluster
+cluster: ## Three processes with one bucket, of which the owner is killed; by themselves, and over an etcd
+	@cd examples && if [ -n "$(ARGS)" ]; then go run ./cluster $(ARGS); else \
+		go run ./cluster && echo && go run ./cluster -etcd embedded; fi
 
 # A failing module does not hide the next one's result.
 .PHONY: test

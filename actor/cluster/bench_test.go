@@ -5,11 +5,15 @@ package cluster_test
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
+	protocluster "github.com/asynkron/protoactor-go/cluster"
+	clustertest "github.com/asynkron/protoactor-go/cluster/clusterproviders/test"
+	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/dataworker-go/dataworker/actor"
@@ -45,10 +49,113 @@ func BenchmarkBorder_fetch(b *testing.B) {
 		}
 		theirs, ours = append(theirs, between.Sub(began)), append(ours, time.Since(between))
 	}
+	reportRatios(b, ours, theirs)
+}
+
+// BenchmarkHandle_fetch is a value of a bucket that another member owns, by a handle, against a request of
+// protoactor's cluster that is answered with the same bytes.
+func BenchmarkHandle_fetch(b *testing.B) {
+	value := widget{Name: "left-handed", Price: 7}
+	encoded := bytes.Repeat([]byte{7}, 100)
+	p := plan{place: oneOwner, loader: loader.Func(func(context.Context, string) (widget, error) { return value, nil }),
+		kinds: []*protocluster.Kind{protocluster.NewKind("bare", protoactor.PropsFromFunc(func(c protoactor.Context) {
+			if _, ok := c.Message().(*wrapperspb.StringValue); ok {
+				c.Respond(wrapperspb.Bytes(encoded))
+			}
+		}))}}
+	agent := clustertest.NewInMemAgent()
+	owner := openShop(b, agent, p)
+	p.guest = true
+	asker := openShop(b, agent, p)
+	know(b, owner, asker)
+	_, err := asker.handle.Fetch(soon(b), "key")
+	require.NoError(b, err)
+
+	var ours, theirs []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		if _, err := asker.cluster.Request("it", "bare", wrapperspb.String("key")); err != nil {
+			b.Fatal(err)
+		}
+		between := time.Now()
+		if _, err := asker.handle.Fetch(b.Context(), "key"); err != nil {
+			b.Fatal(err)
+		}
+		theirs, ours = append(theirs, between.Sub(began)), append(ours, time.Since(between))
+	}
+	reportRatios(b, ours, theirs)
+}
+
+func reportRatios(b *testing.B, ours, theirs []time.Duration) {
+	b.Helper()
 	for name, at := range map[string]float64{"p50": 0.5, "p99": 0.99} {
 		b.ReportMetric(float64(quantile(ours, at))/float64(quantile(theirs, at)), name+"-to-bare")
 		b.ReportMetric(float64(quantile(ours, at)), name+"-ns")
 	}
+}
+
+// BenchmarkNearCache_hit is a hit in a near cache, against one of a bucket in the same process.
+func BenchmarkNearCache_hit(b *testing.B) {
+	const entries = 100_000
+	keys := keysNamed("key", entries)
+	agent := clustertest.NewInMemAgent()
+	source, _, _ := counting(keys...)
+	p := plan{place: oneOwner, loader: source, handle: []cluster.HandleOption{cluster.NearCache(time.Hour)}}
+	owner := openShop(b, agent, p)
+	p.guest = true
+	asker := openShop(b, agent, p)
+	know(b, owner, asker)
+	require.NoError(b, asker.handle.Ready(soon(b)))
+	for chunk := range slices.Chunk(keys, 1000) {
+		_, err := asker.handle.FetchMany(soon(b), chunk)
+		require.NoError(b, err)
+	}
+	require.Equal(b, entries, cluster.KeptLen(asker.handle))
+	_, err := owner.handle.Fetch(soon(b), keys[0])
+	require.NoError(b, err)
+	random := rand.New(rand.NewPCG(1, 2)).Perm(entries)
+
+	var near, local time.Duration
+	for b.Loop() {
+		began := time.Now()
+		for _, i := range random {
+			_, _ = owner.widgets.Fetch(b.Context(), keys[i])
+		}
+		between := time.Now()
+		for _, i := range random {
+			_, _ = asker.handle.Fetch(b.Context(), keys[i])
+		}
+		local, near = local+between.Sub(began), near+time.Since(between)
+	}
+	b.ReportMetric(float64(near)/float64(local), "to-local")
+	b.ReportMetric(float64(near)/float64(b.N)/entries, "ns/hit")
+}
+
+// BenchmarkPartitioned_fetchMany is a thousand keys at once, over three members, against one at a time.
+func BenchmarkPartitioned_fetchMany(b *testing.B) {
+	keys := keysNamed("key", 1000)
+	source, _, _ := counting(keys...)
+	_, shops := openShops(b, 3, plan{place: inPartitions, loader: source})
+	h := shops[0].handle
+	_, err := h.FetchMany(soon(b), keys)
+	require.NoError(b, err)
+	var many, single time.Duration
+	for b.Loop() {
+		began := time.Now()
+		found, err := h.FetchMany(b.Context(), keys)
+		if err != nil || len(found) != len(keys) {
+			b.Fatal(err)
+		}
+		between := time.Now()
+		for _, key := range keys {
+			if _, err := h.Fetch(b.Context(), key); err != nil {
+				b.Fatal(err)
+			}
+		}
+		many, single = many+between.Sub(began), single+time.Since(between)
+	}
+	b.ReportMetric(float64(single)/float64(many), "singles-to-many")
+	b.ReportMetric(float64(many)/float64(b.N), "ns/many")
 }
 
 func quantile(samples []time.Duration, at float64) time.Duration {

@@ -54,8 +54,15 @@ func (c *copies[K, V]) remove(m *mirror[K, V]) {
 // serve has the life of an owner here told.
 func (c *copies[K, V]) serve(s *service, b *bucket.Bucket[K, V]) {
 	var held bucket.Snapshot[K, V]
-	s.began = func() { c.change(func() { c.serving++ }) }
-	s.ending = func() { held = b.Snapshot() } // it still shows what is written until the bucket has stopped
+	began, ending := s.began, s.ending
+	s.began = func() {
+		c.change(func() { c.serving++ })
+		began()
+	}
+	s.ending = func() {
+		ending()
+		held = b.Snapshot() // it still shows what is written until the bucket has stopped
+	}
 	s.stopped = func() {
 		if held.Generation() == 0 {
 			return

@@ -26,10 +26,9 @@
 //
 // Between two members messages keep their order while they are connected.
 //
-// # One owner
+// # Where a bucket lives
 //
-// A bucket that is placed by [OneOwner] lives once in the cluster, in the member that protoactor's
-// lookup chooses. It starts there when it is first asked for. Everybody asks it by a [Handle]:
+// A bucket is declared as ever, and given a place when the border is opened, the same one in all members:
 //
 //	border, err := cluster.Open(system, cluster.OneOwner(Widgets))
 //	config, err := border.Remote("127.0.0.1", 0)
@@ -40,10 +39,34 @@
 //	widgets := cluster.Of(Widgets, c)
 //	price, err := widgets.Fetch(ctx, "left-handed")
 //
-// When its member leaves, the next question starts it in another one; a question that was on its way
-// is asked again, if it may be asked twice. When a member is killed that takes as long as the provider
-// needs to notice. protoactor does not promise that there is one owner only: while members come and go
-// there may be two for a moment, who both load, and a write to the one that goes is lost with it.
+//	place             data is                        reads                    writes
+//	OneOwner          in one member                  ask the owner            by the owner
+//	Partitioned       divided by a hash of the key   ask the key's owner      by the key's owner
+//	Replicated        in one member, with a copy     of the own copy          by the owner, and then in
+//	                  in each that has a handle                               all copies, in order
+//	with NearCache    also where it was fetched,     of what was fetched      drop it everywhere
+//	                  for a while                    lately
+//
+// An owner is started in the member that protoactor's lookup chooses, when it is first asked for. In that
+// member reads are those of a local bucket. A member that passes no Kinds to its cluster only asks.
+//
+// # When members come and go
+//
+// When the member of an owner leaves, the next question starts the owner in another one; a question that
+// was on its way is asked again. When a member is killed that takes as long as
+// the provider needs to notice. What the new owner has then depends on the place:
+//
+//	OneOwner, Partitioned     what its loader gives, or its file
+//	Replicated                what the freshest copy of any member has
+//
+// protoactor does not promise that there is one owner only: while members come and go there may be two
+// for a moment. Both load; a write to the one that goes is lost with it, unless it has reached a copy. An
+// owner looks twice a second whether it is the one, and leaves if it is not. The lock of a file keeps the
+// second one from starting before the first has let go of it; on disks that members do not share, a file
+// may be of an earlier time, so an owner that starts with one asks its source at once.
+//
+// A copy shows a full refresh change by change, and not as one generation. Whoever writes through a
+// handle, reads what was written from that handle.
 //
 // # Who may connect
 //

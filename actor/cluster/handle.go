@@ -18,8 +18,9 @@ import (
 // a [bucket.Bucket] do and return the same errors, but for what is about the way: they need a context
 // with a deadline, or may wait for ever for a member that does not answer.
 //
-// What may be asked twice is asked again while the context lasts, when its answer was lost with the
-// member that owned the bucket. A write is made again only if it is sure that it was not made.
+// What was lost with the member that owned the bucket is asked again while the context lasts, a write
+// included: it may be made twice, at the owner that is lost and at the next one. That makes no difference
+// unless somebody else writes the same key at the same time, and who comes last was open anyway.
 //
 // A Handle may be used by many goroutines. Values are shared with other readers, and must not be
 // changed.
@@ -36,8 +37,8 @@ type Handle[K comparable, V any] struct {
 	closing   sync.Once
 }
 
-// ErrLost is the error of a write whose answer was lost with the member that owned the bucket. It may
-// or may not have been made.
+// ErrLost is a reason why there was no answer before the context ended: the question, or its answer, was
+// lost with the member that owned the bucket. A write may or may not have been made.
 var ErrLost = errors.New("the owner was lost before it answered")
 
 // HandleOption says how a [Handle] is to be.
@@ -164,7 +165,7 @@ func (h *Handle[K, V]) fetch(ctx context.Context, part int, key K) (V, error) {
 		}
 		h.seats[part].owner.Store(nil)
 	}
-	found, err := ask[bucket.Found](ctx, h.seats[part], bucket.Fetch{Key: key}, true)
+	found, err := ask[bucket.Found](ctx, h.seats[part], bucket.Fetch{Key: key})
 	if err != nil {
 		var none V
 		return none, err
@@ -178,14 +179,14 @@ func (h *Handle[K, V]) Get(ctx context.Context, key K) (V, bool) {
 	return value, err == nil
 }
 
-// DirectSet is [bucket.Bucket.DirectSet]. An [ErrLost] says that the value may or may not be there.
+// DirectSet is [bucket.Bucket.DirectSet].
 func (h *Handle[K, V]) DirectSet(ctx context.Context, key K, value V) error {
 	return h.write(ctx, key, bucket.Set{Key: key, Value: value}, func(here *bucket.Bucket[K, V]) error {
 		return here.DirectSet(ctx, key, value)
 	})
 }
 
-// Delete is [bucket.Bucket.Delete]. An [ErrLost] says that the key may or may not be there.
+// Delete is [bucket.Bucket.Delete].
 func (h *Handle[K, V]) Delete(ctx context.Context, key K) error {
 	return h.write(ctx, key, bucket.Delete{Key: key}, func(here *bucket.Bucket[K, V]) error {
 		return here.Delete(ctx, key)
@@ -205,7 +206,7 @@ func (h *Handle[K, V]) write(ctx context.Context, key K, question any, write fun
 		}
 	}
 	if here == nil {
-		_, err = ask[bucket.Done](ctx, h.seats[part], question, false)
+		_, err = ask[bucket.Done](ctx, h.seats[part], question)
 	}
 	if h.mirror != nil {
 		h.mirror.forget(key) // also if it is not sure whether it was made
@@ -220,7 +221,7 @@ func (h *Handle[K, V]) write(ctx context.Context, key K, question any, write fun
 func (h *Handle[K, V]) catchUp(ctx context.Context, part int) {
 	ctx, stop := context.WithTimeout(ctx, mostCatchUp)
 	defer stop()
-	if now, err := ask[position](ctx, h.seats[part], where{}, true); err == nil {
+	if now, err := ask[position](ctx, h.seats[part], where{}); err == nil {
 		h.mirror.catchUp(ctx, part, now)
 	}
 }
@@ -230,8 +231,8 @@ func (h *Handle[K, V]) here(part int) *bucket.Bucket[K, V] {
 	if who := h.seats[part].owner.Load(); who == nil || !who.here {
 		return nil
 	}
-	if b := h.placement.parts[part].bucket; b.PID() != nil {
-		return b
+	if p := &h.placement.parts[part]; p.serving.Load() {
+		return p.bucket
 	}
 	return nil
 }

@@ -25,7 +25,9 @@ func (h *Handle[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 		if len(missing[part]) == 0 {
 			return nil
 		}
+		keep := h.fetching(missing[part], part)
 		values, err := h.fetchPart(ctx, part, missing[part])
+		keep(values.found)
 		mu.Lock()
 		defer mu.Unlock()
 		maps.Copy(found, values.found)
@@ -33,6 +35,27 @@ func (h *Handle[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 		return err
 	})
 	return found, errors.Join(errors.Join(errs...), failed)
+}
+
+// fetching has what is fetched kept, where anything is; see mirror.fetch.
+func (h *Handle[K, V]) fetching(keys []K, part int) (keep func(found map[K]V)) {
+	m := h.mirror
+	if m == nil || m.clock == nil {
+		return func(map[K]V) {}
+	}
+	asked := m.clock.now()
+	under := make([]*fetching, len(keys))
+	for i, key := range keys {
+		under[i] = m.begin(key, part)
+	}
+	return func(found map[K]V) {
+		for i, key := range keys {
+			if under[i] != nil {
+				value, ok := found[key]
+				m.end(key, under[i], kept[V]{value, asked}, ok)
+			}
+		}
+	}
 }
 
 // missing sorts the keys by their part, but for those that are kept here.
@@ -81,7 +104,7 @@ func (h *Handle[K, V]) fetchPart(ctx context.Context, part int, keys []K) (fetch
 	for i, key := range keys {
 		question.Keys[i] = key
 	}
-	answer, err := ask[bucket.FoundMany](ctx, h.seats[part], question, true)
+	answer, err := ask[bucket.FoundMany](ctx, h.seats[part], question)
 	switch {
 	case errors.Is(err, ErrTooLarge) && len(keys) > 1:
 		return h.fetchHalves(ctx, part, keys)
@@ -140,7 +163,7 @@ func (h *Handle[K, V]) Refresh(ctx context.Context) (bucket.Report, error) {
 	reports := make([]bucket.Report, len(h.seats))
 	asked := make([]bool, len(h.seats))
 	err := h.each(func(part int) error {
-		refreshed, err := ask[bucket.Refreshed](ctx, h.seats[part], bucket.Refresh{}, true)
+		refreshed, err := ask[bucket.Refreshed](ctx, h.seats[part], bucket.Refresh{})
 		reports[part], asked[part] = refreshed.Report, err == nil
 		return err
 	})
@@ -173,7 +196,7 @@ func (h *Handle[K, V]) Keys(ctx context.Context) ([]K, error) {
 	var mu sync.Mutex
 	var keys []K
 	err := h.each(func(part int) error {
-		list, err := ask[bucket.KeyList](ctx, h.seats[part], bucket.Keys{}, true)
+		list, err := ask[bucket.KeyList](ctx, h.seats[part], bucket.Keys{})
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func OneOwner[K comparable, V any](b *bucket.Bucket[K, V], opts ...bucket.Option
 			return &placement[K, V]{
 				border: border,
 				name:   b.Name(),
-				parts:  []part[K, V]{{b.Name(), b, opts}},
+				parts:  []part[K, V]{newPart(b.Name(), b, opts)},
 				where:  func(K) (int, error) { return 0, nil },
 			}
 		},

@@ -91,7 +91,7 @@ func (o *owner) Receive(ctx protoactor.Context) {
 			delete(o.sessions, msg.to)
 		}
 	case *protoactor.Terminated:
-		if o.child.Equal(msg.Who) {
+		if o.ready && o.child.Equal(msg.Who) { // or its reason is on the way, and comes behind
 			o.leave(ctx, o.errStopped())
 		}
 	case *protoactor.Stopping, *protoactor.Restarting:

@@ -43,13 +43,10 @@ func Partitioned[K comparable, V any](b *bucket.Bucket[K, V], partitions int, op
 		for i := range partitions {
 			own := Partition{i, partitions}
 			name := b.Name() + own.suffix()
-			p.parts = append(p.parts, part[K, V]{
-				identity: name,
-				bucket: b.Like(name, func(l loader.Loader[K, V]) loader.Loader[K, V] {
-					return partitioned[K, V]{own, where}.of(l)
-				}),
-				options: append(opts[:len(opts):len(opts)], lastly(own.file)),
+			share := b.Like(name, func(l loader.Loader[K, V]) loader.Loader[K, V] {
+				return partitioned[K, V]{own, where}.of(l)
 			})
+			p.parts = append(p.parts, newPart(name, share, append(opts[:len(opts):len(opts)], lastly(own.file))))
 		}
 		return p
 	}

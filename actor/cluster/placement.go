@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"reflect"
+	"sync/atomic"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
 	protocluster "github.com/asynkron/protoactor-go/cluster"
@@ -75,6 +76,11 @@ type part[K comparable, V any] struct {
 	identity string
 	bucket   *bucket.Bucket[K, V]
 	options  []bucket.Option
+	serving  *atomic.Bool // its owner is here, and ready
+}
+
+func newPart[K comparable, V any](identity string, b *bucket.Bucket[K, V], options []bucket.Option) part[K, V] {
+	return part[K, V]{identity, b, options, new(atomic.Bool)}
 }
 
 // kindOf is the kind of a bucket's grains. protoactor takes no slashes in it.
@@ -102,7 +108,9 @@ func (p *placement[K, V]) service(part part[K, V]) *service {
 		run: rand.Uint64(), //nolint:gosec // a name, and no secret
 		seq: b.Seq,
 
-		began: func() {}, ending: func() {}, stopped: func() {},
+		began:   func() { part.serving.Store(true) },
+		ending:  func() { part.serving.Store(false) },
+		stopped: func() {},
 
 		lead: func(ctx context.Context, to *protoactor.PID, f follow, run uint64) bool {
 			return lead(ctx, p.border, b, to, f, run)

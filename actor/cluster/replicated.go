@@ -23,7 +23,7 @@ func Replicated[K comparable, V any](b *bucket.Bucket[K, V], opts ...bucket.Opti
 			return &placement[K, V]{
 				border: border,
 				name:   b.Name(),
-				parts:  []part[K, V]{{b.Name(), served, opts}},
+				parts:  []part[K, V]{newPart(b.Name(), served, opts)},
 				where:  func(K) (int, error) { return 0, nil },
 				copies: kept,
 			}

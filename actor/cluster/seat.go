@@ -41,38 +41,25 @@ type sitting struct {
 // pauseAgain is how long a question waits that found no owner, before it looks for it again.
 const pauseAgain = 20 * time.Millisecond
 
-// ask asks the owner, and a new one if that has gone; one that was lost before it answered only if the
-// question may be asked twice.
-func ask[T any](ctx context.Context, s *seat, question any, twice bool) (T, error) {
-	var answer T
-	err := s.persist(ctx, twice, func() (err error) {
-		answer, err = askOnce[T](ctx, s, question)
-		return err
-	})
-	return answer, err
-}
-
-// persist tries until there is an answer.
-func (s *seat) persist(ctx context.Context, twice bool, try func() error) error {
+// ask asks the owner, and the next one if that has gone or is lost. All questions may be asked twice.
+func ask[T any](ctx context.Context, s *seat, question any) (T, error) {
+	var none T
 	var last error
 	for {
-		err := try()
+		answer, err := askOnce[T](ctx, s, question)
 		switch {
 		case err == nil:
-			return nil
+			return answer, nil
 		case ctx.Err() != nil:
-			return because(ctx.Err(), last)
-		case loader.IsVeto(err):
-			return err
-		case again(err), errors.Is(err, ErrLost) && twice:
-		default:
-			return err
+			return none, because(ctx.Err(), last)
+		case loader.IsVeto(err), !again(err) && !errors.Is(err, ErrLost):
+			return none, err
 		}
 		last = err
 		select {
 		case <-time.After(pauseAgain):
 		case <-ctx.Done():
-			return because(ctx.Err(), last)
+			return none, because(ctx.Err(), last)
 		}
 	}
 }

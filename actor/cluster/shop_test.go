@@ -40,6 +40,7 @@ type plan struct {
 	handle  []cluster.HandleOption
 	border  []cluster.Option
 	guest   bool // owns nothing
+	kinds   []*protocluster.Kind
 }
 
 func oneOwner(b *bucket.Bucket[string, widget]) cluster.Placed { return cluster.OneOwner(b) }
@@ -64,7 +65,7 @@ func buildShop(t testing.TB, agent *clustertest.InMemAgent, p plan) *shop {
 	require.NoError(t, err)
 	config, err := border.Remote("127.0.0.1", 0)
 	require.NoError(t, err)
-	kinds := border.Kinds()
+	kinds := append(border.Kinds(), p.kinds...)
 	if p.guest {
 		kinds = nil
 	}

@@ -1,13 +1,15 @@
 // Command cluster starts three processes that make up a cluster, asks each of them for a value of one
 // bucket, kills the process that owns the bucket, and shows it coming back in another.
 //
-// The members find each other by protoactor's automanaged provider, which needs no service besides
-// them. It asks a list of hosts for a sign of life, over HTTP and on all addresses of the machine: it
-// is for a network that one trusts.
+// The members find each other by one of protoactor's providers. By default it is the automanaged one,
+// which needs no service besides them: it asks a list of hosts for a sign of life, over HTTP and on all
+// addresses of the machine, so it is for a network that one trusts. With -etcd it is the one for etcd,
+// and the value is where that is: a list of host:port, or embedded for one that runs in this process.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -21,7 +23,9 @@ func main() {
 	if args, ok := memberArgs(); ok {
 		err = serve(ctx, args, os.Stdin, os.Stdout)
 	} else {
-		err = run(ctx, os.Stdout)
+		etcd := flag.String("etcd", "", "members find each other by etcd: its `addresses` (host:port,...), or embedded")
+		flag.Parse()
+		err = run(ctx, os.Stdout, *etcd)
 	}
 	stop()
 	if err != nil {
@@ -33,20 +37,28 @@ func main() {
 const members = 3
 
 // run shows it all.
-func run(ctx context.Context, out io.Writer) (err error) {
+func run(ctx context.Context, out io.Writer, etcd string) (err error) {
+	meeting := &meeting{Kind: "automanaged"}
+	if etcd != "" {
+		var stop func()
+		if meeting, stop, err = atEtcd(etcd); err != nil {
+			return err
+		}
+		defer stop()
+	}
 	ports, err := freePorts(2 * members)
 	if err != nil {
 		return err
 	}
 	processes := make([]*process, members)
 	for i := range processes {
-		if processes[i], err = startMember(ctx, i, ports); err != nil {
+		if processes[i], err = startMember(ctx, i, ports, meeting); err != nil {
 			return err
 		}
 		defer processes[i].kill()
 	}
 
-	fmt.Fprintf(out, "%d processes, and one bucket. Whoever is asked, the owner loads:\n", members)
+	fmt.Fprintf(out, "%d processes that meet by %s, and one bucket. Whoever is asked, the owner loads:\n", members, meeting.Kind)
 	var owner *process
 	for _, p := range processes {
 		answer, err := p.ask("France")
@@ -74,7 +86,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}
 
 	fmt.Fprintf(out, "\n%s comes back.\n", owner.name)
-	again, err := startMember(ctx, owner.index, ports)
+	again, err := startMember(ctx, owner.index, ports, meeting)
 	if err != nil {
 		return err
 	}

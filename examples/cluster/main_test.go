@@ -29,9 +29,11 @@ func TestMain(m *testing.M) {
 }
 
 func TestCluster_shows_a_bucket_that_comes_back(t *testing.T) {
-	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), &out), "%s", &out)
-	assert.Regexp(t, regexp.MustCompile(`^3 processes, and one bucket. Whoever is asked, the owner loads:
+	for etcd, kind := range map[string]string{"": "automanaged", "embedded": "an embedded etcd"} {
+		t.Run(kind, func(t *testing.T) {
+			var out bytes.Buffer
+			require.NoError(t, run(t.Context(), &out, etcd), "%s", &out)
+			assert.Regexp(t, regexp.MustCompile(`^3 processes that meet by `+kind+`, and one bucket. Whoever is asked, the owner loads:
   member A: hello from France, loaded by process (\d+)
   member B: hello from France, loaded by process (\d+)
   member C: hello from France, loaded by process (\d+)
@@ -43,4 +45,6 @@ member [ABC] owns it, and is killed\.
 member [ABC] comes back\.
   member [ABC]: hello from Peru, loaded by process \d+
 $`), out.String())
+		})
+	}
 }

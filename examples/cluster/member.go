@@ -10,7 +10,6 @@ import (
 	"time"
 
 	protocluster "github.com/asynkron/protoactor-go/cluster"
-	"github.com/asynkron/protoactor-go/cluster/clusterproviders/automanaged"
 	"github.com/asynkron/protoactor-go/cluster/identitylookup/disthash"
 	"github.com/sirupsen/logrus"
 
@@ -33,9 +32,10 @@ var Greetings = bucket.New("greetings", loader.Func(func(_ context.Context, coun
 
 // arguments of a member.
 type arguments struct {
-	Port   int      // for the other members
-	Health int      // for signs of life
-	Hosts  []string // who gives them
+	Port    int      // for the other members
+	Health  int      // for signs of life
+	Hosts   []string // who gives them
+	Meeting *meeting
 }
 
 // ready is the first line of a member.
@@ -59,7 +59,10 @@ func serve(ctx context.Context, args arguments, in io.Reader, out io.Writer) err
 	if err != nil {
 		return err
 	}
-	provider := automanaged.NewWithConfig(500*time.Millisecond, args.Health, args.Hosts...)
+	provider, err := args.Meeting.provider(args)
+	if err != nil {
+		return err
+	}
 	c := protocluster.New(system, protocluster.Configure("greetings", provider, disthash.New(), config,
 		protocluster.WithKinds(border.Kinds()...)))
 	c.StartMember()

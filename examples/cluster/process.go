@@ -41,8 +41,8 @@ func memberArgs() (arguments, bool) {
 }
 
 // startMember starts this program again, as a member, and waits until it is one.
-func startMember(ctx context.Context, index int, ports []int) (*process, error) {
-	args := arguments{Port: ports[2*index], Health: ports[2*index+1]}
+func startMember(ctx context.Context, index int, ports []int, meeting *meeting) (*process, error) {
+	args := arguments{Port: ports[2*index], Health: ports[2*index+1], Meeting: meeting}
 	for i := 1; i < len(ports); i += 2 {
 		args.Hosts = append(args.Hosts, fmt.Sprintf("127.0.0.1:%d", ports[i]))
 	}
