@@ -51,7 +51,7 @@ test: ## All tests, with the race detector where there is a C compiler
 	if [ -n "$$race" ]; then \
 		echo "== between members: protoactor's remote and cluster have races of their own, so without the race detector =="; \
 		go test -count=1 ./actor/cluster || failed=1; \
-		(cd examples && go test -count=1 ./cluster) || failed=1; \
+		(cd examples && go test -count=1 ./cluster/...) || failed=1; \
 	fi; \
 	exit $$failed
 
@@ -107,8 +107,9 @@ portable: ## Dump files on a processor of 32 bits; go vet for other systems
 	done
 
 .PHONY: torture
-torture: ## The long proofs: kills, cuts, flips, faults and power cuts by the thousand; refreshes against a model
+torture: ## The long proofs: kills, cuts, flips, faults and power cuts by the thousand; refreshes against a model; clusters
 	@DATAWORKER_TORTURE=1 go test -count=1 -timeout 12h ./dump ./bucket
+	@cd examples && DATAWORKER_TORTURE=1 go test -count=1 -v -timeout 1h ./cluster/chaos
 
 .PHONY: cover
 cover: ## How much of the core its tests run; details in cover.out

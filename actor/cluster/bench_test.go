@@ -57,12 +57,14 @@ func BenchmarkBorder_fetch(b *testing.B) {
 func BenchmarkHandle_fetch(b *testing.B) {
 	value := widget{Name: "left-handed", Price: 7}
 	encoded := bytes.Repeat([]byte{7}, 100)
-	p := plan{place: oneOwner, loader: loader.Func(func(context.Context, string) (widget, error) { return value, nil }),
+	p := plan{
+		place: oneOwner, loader: loader.Func(func(context.Context, string) (widget, error) { return value, nil }),
 		kinds: []*protocluster.Kind{protocluster.NewKind("bare", protoactor.PropsFromFunc(func(c protoactor.Context) {
 			if _, ok := c.Message().(*wrapperspb.StringValue); ok {
 				c.Respond(wrapperspb.Bytes(encoded))
 			}
-		}))}}
+		}))},
+	}
 	agent := clustertest.NewInMemAgent()
 	owner := openShop(b, agent, p)
 	p.guest = true

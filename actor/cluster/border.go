@@ -28,6 +28,7 @@ type Border struct {
 	settings settings
 	types    *types
 	places   map[any]place // by the bucket
+	losses   *losses
 	parts    *parts
 	log      logrus.FieldLogger
 	remote   atomic.Pointer[remote.Remote]
@@ -63,6 +64,7 @@ func Open(system *protoactor.ActorSystem, options ...Option) (*Border, error) {
 	}
 	b := &Border{system: system, settings: s, types: ts, log: s.logger}
 	b.parts = newParts(s.maxMessage)
+	b.losses = newLosses(system.EventStream)
 	if err := b.openPlaces(); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ type copies[K comparable, V any] struct {
 	mirrors map[*mirror[K, V]]struct{}
 	last    *replica[K, V]  // of the owner that was here
 	serving int             // owners that are here
-	holder  *protoactor.PID // answers for them; nil while there is nothing to say
+	holder  *protoactor.PID // answers for them
 	taken   *replica[K, V]  // with which the owner that starts here will begin
 }
 
@@ -64,7 +64,8 @@ func (c *copies[K, V]) serve(s *service, b *bucket.Bucket[K, V]) {
 		held = b.Snapshot() // it still shows what is written until the bucket has stopped
 	}
 	s.stopped = func() {
-		if held.Generation() == 0 {
+		if held.Generation() == 0 { // it had been given up before
+			c.change(func() { c.serving-- })
 			return
 		}
 		stopped := time.Now()
@@ -85,25 +86,21 @@ func (c *copies[K, V]) serve(s *service, b *bucket.Bucket[K, V]) {
 	}
 }
 
-// change also has others ask for a copy, if there may be one.
+// change also has others ask for a copy from now on. Who answers them stays: it is asked by a name, which is
+// not free again at once.
 func (c *copies[K, V]) change(do func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	do()
-	wanted := len(c.mirrors) > 0 || c.serving > 0 || c.last != nil
-	switch {
-	case wanted && c.holder == nil:
-		props := actor.Guard(func() protoactor.Actor { return &holder[K, V]{copies: c} }, nil)
-		pid, err := c.border.system.Root.SpawnNamed(props, holderOf(c.name))
-		if err != nil {
-			c.border.log.WithError(err).Errorf("bucket %q: nobody can have its copy", c.name)
-			return
-		}
-		c.holder = pid
-	case !wanted && c.holder != nil:
-		c.border.system.Root.Stop(c.holder)
-		c.holder = nil
+	if c.holder != nil {
+		return
 	}
+	props := actor.Guard(func() protoactor.Actor { return &holder[K, V]{copies: c} }, nil)
+	pid, err := c.border.system.Root.SpawnNamed(props, holderOf(c.name))
+	if err != nil {
+		c.border.log.WithError(err).Errorf("bucket %q: nobody can have its copy", c.name)
+	}
+	c.holder = pid
 }
 
 // best is the freshest copy here, nil if there is none; live says that an owner is here or followed.

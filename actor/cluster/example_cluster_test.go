@@ -34,8 +34,6 @@ func Example_cluster() {
 	quiet, _ := logtest.NewNullLogger()
 	system := actor.NewSystem(quiet)
 	provider := clustertest.NewTestProvider(clustertest.NewInMemAgent())
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
 
 	border, err := cluster.Open(system, cluster.Partitioned(Rates, 12))
 	if err != nil {
@@ -49,6 +47,8 @@ func Example_cluster() {
 		protocluster.WithKinds(border.Kinds()...)))
 	c.StartMember()
 	defer c.Shutdown(true)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
 
 	rates := cluster.Of(Rates, c, cluster.NearCache(time.Minute))
 	defer rates.Close()

@@ -27,6 +27,7 @@ type follower struct {
 	stop     context.CancelFunc
 	timer    *time.Timer
 	restart  func() // begin
+	pause    time.Duration
 }
 
 // listener is what a follower tells what it hears. It is called by one goroutine at a time.
@@ -44,16 +45,22 @@ const (
 
 	// lookEvery is how often a follower looks whether it was that long.
 	lookEvery = heartbeat
+
+	// firstPause is how long a follower waits after an owner has gone before it looks for the next one. The
+	// pause doubles, up to the silence: one that does not start asks the source each time.
+	firstPause = 20 * time.Millisecond
 )
 
 // Notes of the follower to itself.
 type (
-	look struct{}
-	lost struct{ address string }
+	look  struct{}
+	lost  struct{ address string }
+	retry struct{ session uint64 }
 )
 
-func (look) IgnoreDeadLetterLogging() {}
-func (lost) IgnoreDeadLetterLogging() {}
+func (look) IgnoreDeadLetterLogging()  {}
+func (lost) IgnoreDeadLetterLogging()  {}
+func (retry) IgnoreDeadLetterLogging() {}
 
 // Receive implements protoactor.Actor.
 func (f *follower) Receive(ctx protoactor.Context) {
@@ -76,9 +83,13 @@ func (f *follower) Receive(ctx protoactor.Context) {
 			f.leader = sender.GetAddress()
 			ctx.Respond(f.hear(msg))
 		}
-	case bucket.Failed, *protoactor.DeadLetterResponse: // it has stopped; the next look is for another one
+	case bucket.Failed, *protoactor.DeadLetterResponse: // it has stopped, or cannot be followed
 		f.mirror.begun()
-		f.heard = time.Time{}
+		f.beginLater()
+	case retry:
+		if msg.session == f.session {
+			f.begin()
+		}
 	case *protoactor.Stopping, *protoactor.Restarting:
 		f.stop()
 		f.timer.Stop()
@@ -88,6 +99,12 @@ func (f *follower) Receive(ctx protoactor.Context) {
 func (f *follower) lookLater() {
 	system, self := f.seat.cluster.ActorSystem, f.self
 	f.timer = time.AfterFunc(lookEvery, func() { system.Root.Send(self, look{}) })
+}
+
+func (f *follower) beginLater() {
+	f.pause = min(max(2*f.pause, firstPause), silence)
+	system, self, session := f.seat.cluster.ActorSystem, f.self, f.session
+	time.AfterFunc(f.pause, func() { system.Root.Send(self, retry{session}) })
 }
 
 // begin looks for the owner, and follows it.
@@ -101,8 +118,11 @@ func (f *follower) begin() {
 	f.mirror.begun()
 	ctx, s, self, ask := f.attempts, f.seat, f.self, follow{f.session, f.whole}
 	go func() {
+		root := s.cluster.ActorSystem.Root
 		if who, err := s.find(ctx); err == nil {
-			s.cluster.ActorSystem.Root.RequestWithCustomSender(who.pid, ask, self)
+			root.RequestWithCustomSender(who.pid, ask, self)
+		} else if ctx.Err() == nil {
+			root.Send(self, bucket.Failed{Err: err})
 		}
 	}()
 }
@@ -122,6 +142,6 @@ func (f *follower) hear(p page) heard {
 		f.restart()
 		return heard{}
 	}
-	f.next, f.seq, f.heard = p.Number+1, p.To, time.Now()
+	f.next, f.seq, f.heard, f.pause = p.Number+1, p.To, time.Now(), 0
 	return heard{f.session}
 }

@@ -29,8 +29,8 @@ type Handle[K comparable, V any] struct {
 	system    *protoactor.ActorSystem
 	invalid   error // why it cannot be used
 	placement *placement[K, V]
-	seats     []*seat // of the parts
-	losses    *losses
+	seats     []*seat  // of the parts
+	enough    []func() // of losses
 
 	mirror    *mirror[K, V] // what is kept in this member; nil if nothing is
 	followers []*protoactor.PID
@@ -72,10 +72,10 @@ func Of[K comparable, V any](b *bucket.Bucket[K, V], c *protocluster.Cluster, op
 	if h.invalid != nil {
 		return h
 	}
-	h.losses = newLosses(c.ActorSystem.EventStream)
+	losses := h.placement.border.losses
 	for _, part := range h.placement.parts {
-		s := &seat{identity: part.identity, kind: h.placement.kind(), cluster: c, losses: h.losses}
-		h.losses.tell(s.lost)
+		s := &seat{identity: part.identity, kind: h.placement.kind(), cluster: c, losses: losses}
+		h.enough = append(h.enough, losses.tell(s.lost))
 		h.seats = append(h.seats, s)
 	}
 	if h.placement.copies != nil {
@@ -106,7 +106,7 @@ func (h *Handle[K, V]) follow(m *mirror[K, V]) {
 		}, nil)
 		pid := h.system.Root.Spawn(props)
 		h.followers = append(h.followers, pid)
-		h.losses.tell(func(address string) { h.system.Root.Send(pid, lost{address}) })
+		h.enough = append(h.enough, s.losses.tell(func(address string) { h.system.Root.Send(pid, lost{address}) }))
 	}
 }
 
@@ -116,7 +116,9 @@ func (h *Handle[K, V]) Close() {
 		return
 	}
 	h.closing.Do(func() {
-		h.losses.close()
+		for _, enough := range h.enough {
+			enough()
+		}
 		for _, pid := range h.followers {
 			h.system.Root.Stop(pid)
 		}

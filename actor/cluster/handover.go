@@ -185,7 +185,6 @@ type collector struct {
 	fail func(err error)
 
 	next  uint64
-	heard int
 	timer *time.Timer
 }
 

@@ -46,12 +46,28 @@ type session[K comparable, V any] struct {
 // and lacks others. All of them are sent behind it; the copy is complete with the last that came
 // before its own last entry was read.
 //
-// It says true if there is nothing to follow any more, and the follower has to look elsewhere.
+// It says true if there is nothing to follow any more, or something was lost, and the follower has to begin
+// again.
 func lead[K comparable, V any](
 	ctx context.Context, border *Border, b *bucket.Bucket[K, V], to *protoactor.PID, f follow, run uint64,
 ) (stopped bool) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	lost := border.losses.at(to.GetAddress()) // it, or only what was on its way to it
+	go func() {
+		select {
+		case <-lost:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
+	defer func() {
+		select {
+		case <-lost:
+			stopped = true
+		default:
+		}
+	}()
 	from, changes := b.WatchFrom(ctx)
 	behind := newBacklog[K, V]()
 	go func() {

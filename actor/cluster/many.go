@@ -163,7 +163,7 @@ func (h *Handle[K, V]) Refresh(ctx context.Context) (bucket.Report, error) {
 	reports := make([]bucket.Report, len(h.seats))
 	asked := make([]bool, len(h.seats))
 	err := h.each(func(part int) error {
-		refreshed, err := ask[bucket.Refreshed](ctx, h.seats[part], bucket.Refresh{})
+		refreshed, err := askFor[bucket.Refreshed](ctx, h.seats[part], bucket.Refresh{}, endlessPatience)
 		reports[part], asked[part] = refreshed.Report, err == nil
 		return err
 	})

@@ -271,7 +271,7 @@ const mostCatchUp = 2 * heartbeat
 func (m *mirror[K, V]) catchUp(ctx context.Context, part int, change position) {
 	patient, stop := context.WithTimeout(ctx, mostCatchUp)
 	defer stop()
-	m.await(patient, func() bool {
+	_ = m.await(patient, func() bool {
 		f := m.feeds[part]
 		return f.live && f.run == change.Run && f.seq >= change.Seq || !f.live && m.clock != nil
 	})

@@ -220,7 +220,9 @@ func leadTo(
 	pid := system.Root.Spawn(protoactor.PropsFromProducer(func() protoactor.Actor { return r }))
 	t.Cleanup(func() { system.Root.Stop(pid) })
 	over = make(chan bool, 1)
-	go func() { over <- lead(t.Context(), &Border{system: system, log: null}, b, pid, f, 9) }()
+	go func() {
+		over <- lead(t.Context(), &Border{system: system, log: null, losses: newLosses(system.EventStream)}, b, pid, f, 9)
+	}()
 	return r.pages, over, func() { require.NoError(t, sup.Stop(context.Background())) }
 }
 
@@ -244,7 +246,8 @@ func TestLead_sends_all_and_then_what_changes(t *testing.T) {
 		require.True(t, m.feeds[0].hear(p))
 		return p
 	}
-	for !take().Complete {
+	for complete := false; !complete; {
+		complete = take().Complete
 	}
 	assert.Equal(t, 1000, m.whole().Size())
 	require.NoError(t, b.DirectSet(t.Context(), "a", 7))

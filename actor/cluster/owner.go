@@ -84,6 +84,7 @@ func (o *owner) Receive(ctx protoactor.Context) {
 		o.restored(ctx, msg.err)
 	case check:
 		o.check()
+		o.checkLater()
 	case checked:
 		o.checked(ctx, msg.owner)
 	case sessionOver:
@@ -94,12 +95,13 @@ func (o *owner) Receive(ctx protoactor.Context) {
 		if o.ready && o.child.Equal(msg.Who) { // or its reason is on the way, and comes behind
 			o.leave(ctx, o.errStopped())
 		}
-	case *protoactor.Stopping, *protoactor.Restarting:
+	case *protoactor.Stopping:
 		o.stopping()
 	case *protoactor.Stopped:
-		if o.service != nil {
-			o.stopped()
-		}
+		o.gone()
+	case *protoactor.Restarting: // there will be no Stopped
+		o.stopping()
+		o.gone()
 	default:
 		if plain(msg) {
 			o.serve(ctx)
@@ -117,6 +119,7 @@ func (o *owner) start(ctx protoactor.Context) {
 		return
 	}
 	o.self = ctx.Self()
+	o.checkLater() // now: one that is not to be it may wait for the one that is
 	if o.prepare == nil {
 		o.prepared(ctx)
 		return
@@ -129,6 +132,9 @@ func (o *owner) start(ctx protoactor.Context) {
 }
 
 func (o *owner) prepared(ctx protoactor.Context) {
+	if o.over != nil {
+		return
+	}
 	self, system := o.self, o.border.system
 	o.child = ctx.Spawn(o.tree.Announce(func(err error) { system.Root.Send(self, opened{err}) }))
 }
@@ -145,13 +151,15 @@ func (o *owner) opened(ctx protoactor.Context, err error) {
 
 // restored serves those who came before the bucket was ready.
 func (o *owner) restored(ctx protoactor.Context, err error) {
+	if o.over != nil {
+		return
+	}
 	if err != nil {
 		o.leave(ctx, err)
 		return
 	}
 	o.ready = true
 	o.began()
-	o.checkLater()
 	for _, envelope := range o.held {
 		o.forward(ctx, envelope)
 	}
@@ -168,20 +176,23 @@ func (o *owner) checkLater() {
 
 // check asks the cluster who is the owner. protoactor starts a grain for whoever asks for it: a member
 // that does not know yet who else there is may have made a second owner, and nobody would end that
-// before members come or go.
+// before members come or go. A look may take seconds, if it asks a member that was killed; it says nothing
+// then, and the next does not wait for it.
 func (o *owner) check() {
 	c, identity, self := o.cluster, o.identity, o.self
 	go func() {
-		c.ActorSystem.Root.Send(self, checked{c.Get(identity.GetIdentity(), identity.GetKind())})
+		began := time.Now()
+		who := c.Get(identity.GetIdentity(), identity.GetKind())
+		if who != nil && time.Since(began) < checkEvery {
+			c.ActorSystem.Root.Send(self, checked{who})
+		}
 	}()
 }
 
 func (o *owner) checked(ctx protoactor.Context, who *protoactor.PID) {
-	if who != nil && !who.Equal(o.self) {
+	if !who.Equal(o.self) {
 		o.leave(ctx, o.errStopped())
-		return
 	}
-	o.checkLater()
 }
 
 // stopping comes before the bucket is stopped.
@@ -194,6 +205,14 @@ func (o *owner) stopping() {
 	}
 	if o.ready {
 		o.ending()
+	}
+}
+
+// gone comes when the bucket has stopped.
+func (o *owner) gone() {
+	if o.ready {
+		o.ready = false
+		o.stopped()
 	}
 }
 

@@ -106,6 +106,10 @@ func PartitionOf[K comparable](ctx context.Context) (partition Partition, owns f
 // written, and not of what it is in memory.
 func hashed[K comparable](codec dump.Codec, partitions int) func(key K) (int, error) {
 	return func(key K) (int, error) {
+		var zero K
+		if key == zero {
+			key = zero // a negative zero is the same key, and written in another way
+		}
 		if text, ok := any(key).(string); ok && codec == dump.Raw() {
 			return int(xxhash.Sum64String(text) % uint64(partitions)), nil
 		}

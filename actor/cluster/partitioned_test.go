@@ -29,10 +29,9 @@ func inPartitions(b *bucket.Bucket[string, widget]) cluster.Placed {
 
 // ledger is a source that writes down what it is asked for.
 type ledger struct {
-	mu      sync.Mutex
-	loads   map[string]int
-	seeded  map[int]int // by partition, how many keys it was told that it owns
-	batches int
+	mu     sync.Mutex
+	loads  map[string]int
+	seeded map[int]int // by partition, how many keys it was told that it owns
 }
 
 func (l *ledger) funcs(seed ...string) loader.Funcs[string, widget] {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,12 +43,27 @@ type sitting struct {
 // pauseAgain is how long a question waits that found no owner, before it looks for it again.
 const pauseAgain = 20 * time.Millisecond
 
-// ask asks the owner, and the next one if that has gone or is lost. All questions may be asked twice.
+const (
+	// firstPatience is how long the first attempt at a question waits for an answer. The patience doubles with
+	// each. An answer may be lost without anybody's noticing: an owner that sees a member come back at the
+	// address at which another one was killed may close the connection to the new one.
+	firstPatience = time.Second
+
+	// endlessPatience is for a question that must not be asked again while it is being answered.
+	endlessPatience = 0
+)
+
+// ask asks the owner, and the next one if that has gone or is lost, or does not answer: a question may be
+// asked twice, and the bucket has those who ask for the same wait together.
 func ask[T any](ctx context.Context, s *seat, question any) (T, error) {
+	return askFor[T](ctx, s, question, firstPatience)
+}
+
+func askFor[T any](ctx context.Context, s *seat, question any, patience time.Duration) (T, error) {
 	var none T
 	var last error
-	for {
-		answer, err := askOnce[T](ctx, s, question)
+	for ; ; patience *= 2 {
+		answer, err := askOnce[T](ctx, s, question, patience)
 		switch {
 		case err == nil:
 			return answer, nil
@@ -90,15 +107,21 @@ func because(ended, last error) error {
 }
 
 // askOnce asks whom it takes for the owner.
-func askOnce[T any](ctx context.Context, s *seat, question any) (T, error) {
+func askOnce[T any](ctx context.Context, s *seat, question any, patience time.Duration) (T, error) {
 	var none T
 	who, err := s.find(ctx)
 	if err != nil {
 		return none, err
 	}
 	lost := s.losses.at(who.pid.GetAddress())
+	if s.owner.Load() != who { // it was lost before, and is not lost again
+		return none, fmt.Errorf("%q: %w: its owner has just gone", s.identity, bucket.ErrNotRunning)
+	}
 	attempt, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	if patience > 0 {
+		defer time.AfterFunc(patience, func() { stop(ErrLost) }).Stop()
+	}
 	go func() {
 		select {
 		case <-lost:
@@ -162,12 +185,17 @@ type search struct {
 const pauseSearch = 250 * time.Millisecond
 
 func (s *seat) search(looking *search) {
-	looks := make(chan *protoactor.PID)
+	type sight struct {
+		pid  *protoactor.PID
+		from uint64
+	}
+	looks := make(chan sight)
 	over := make(chan struct{})
 	look := func() {
+		from := s.losses.now()
 		pid := s.cluster.Get(s.identity, s.kind)
 		select {
-		case looks <- pid:
+		case looks <- sight{pid, from}:
 		case <-over:
 		}
 	}
@@ -176,9 +204,16 @@ func (s *seat) search(looking *search) {
 	go look()
 	for searching := true; searching; {
 		select {
-		case pid := <-looks:
-			if pid != nil {
-				looking.found = &sitting{pid, pid.GetAddress() == s.cluster.ActorSystem.Address()}
+		case seen := <-looks:
+			if seen.pid != nil {
+				who := &sitting{seen.pid, seen.pid.GetAddress() == s.cluster.ActorSystem.Address()}
+				s.owner.Store(who)
+				if s.losses.since(seen.from, seen.pid.GetAddress()) { // it answered, and was lost then
+					s.forget(who)
+					go look()
+					continue
+				}
+				looking.found = who
 			}
 			searching = false
 		case <-again.C:
@@ -189,9 +224,6 @@ func (s *seat) search(looking *search) {
 	s.mu.Lock()
 	s.searching = nil
 	s.mu.Unlock()
-	if looking.found != nil {
-		s.owner.Store(looking.found)
-	}
 	close(looking.over)
 }
 
@@ -208,16 +240,16 @@ func (s *seat) lost(address string) {
 // losses tell when a member is lost: its connection is closed, or the cluster says that it has left.
 type losses struct {
 	mu        sync.Mutex
-	byAddress map[string]chan struct{} // closed when the member is lost
-	told      []func(address string)   // must not block
-
-	stream *eventstream.EventStream
-	ear    *eventstream.Subscription
+	byAddress map[string]chan struct{}     // closed when the member is lost
+	count     uint64                       // of all losses
+	last      map[string]uint64            // by address, which was the last
+	told      map[int]func(address string) // must not block
+	tellers   int
 }
 
 func newLosses(stream *eventstream.EventStream) *losses {
-	l := &losses{byAddress: map[string]chan struct{}{}, stream: stream}
-	l.ear = stream.Subscribe(func(event any) {
+	l := &losses{byAddress: map[string]chan struct{}{}, last: map[string]uint64{}, told: map[int]func(string){}}
+	stream.Subscribe(func(event any) { // for as long as the system lives
 		switch event := event.(type) {
 		case *remote.EndpointTerminatedEvent:
 			l.lose(event.Address)
@@ -229,8 +261,6 @@ func newLosses(stream *eventstream.EventStream) *losses {
 	})
 	return l
 }
-
-func (l *losses) close() { l.stream.Unsubscribe(l.ear) }
 
 // at is closed when the member at that address is lost.
 func (l *losses) at(address string) <-chan struct{} {
@@ -244,11 +274,32 @@ func (l *losses) at(address string) <-chan struct{} {
 	return lost
 }
 
-// tell has somebody told of each loss.
-func (l *losses) tell(told func(address string)) {
+// now is a moment, for since.
+func (l *losses) now() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.told = append(l.told, told)
+	return l.count
+}
+
+// since says whether the member at that address was lost after that moment.
+func (l *losses) since(moment uint64, address string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last[address] > moment
+}
+
+// tell has somebody told of each loss, until he has had enough.
+func (l *losses) tell(told func(address string)) (enough func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tellers++
+	number := l.tellers
+	l.told[number] = told
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.told, number)
+	}
 }
 
 // lose is called in the event's turn: it must not block.
@@ -256,7 +307,9 @@ func (l *losses) lose(address string) {
 	l.mu.Lock()
 	lost := l.byAddress[address]
 	delete(l.byAddress, address)
-	told := l.told
+	l.count++
+	l.last[address] = l.count
+	told := slices.Collect(maps.Values(l.told))
 	l.mu.Unlock()
 	if lost != nil {
 		close(lost)

@@ -220,7 +220,7 @@ func TestChaos_a_member_is_killed(t *testing.T) {
 		p.kill()
 		took := eventually(t, detection+2*time.Second, "the service is not back", w.serves)
 		longest = max(longest, took)
-		t.Logf(time.Now().Format("05.000")+" round %d: member %d was killed; back after %v; %d calls since", round+1, victim, took.Round(time.Millisecond), w.calls.Load()-before)
+		t.Logf("round %d: member %d was killed; back after %v; %d calls since", round+1, victim, took.Round(time.Millisecond), w.calls.Load()-before)
 		w.outlived(reached)
 
 		w.alive[victim].Store(start(t, victim, w.ports))
@@ -246,7 +246,7 @@ func (w *town) outlived(known map[string]int) {
 			c.Keys = append(c.Keys, key)
 		}
 		missing := map[string]string{}
-		eventually(w.t, 3*time.Second, "what was written before the kill is not in a copy", func() bool {
+		eventually(w.t, 3*time.Second, "what was written before is not in a copy", func() bool {
 			o, err := p.ask(c)
 			require.NoError(w.t, err)
 			clear(missing)
@@ -255,7 +255,6 @@ func (w *town) outlived(known map[string]int) {
 					missing[key] = fmt.Sprintf("%d and not %d", got, version)
 				}
 			}
-			if len(missing) > 0 { w.t.Logf("%s member %d lacks %d", time.Now().Format("05.000"), i, len(missing)) }
 			return len(missing) == 0
 		})
 	}
@@ -272,11 +271,13 @@ func TestChaos_a_member_leaves(t *testing.T) {
 		p := w.alive[who].Swap(nil)
 		before := w.calls.Load()
 		p.using.Lock() // what it was asked for, it has answered
+		reached := w.known("copies", time.Now())
 		_, err := p.ask(command{Op: "leave"})
 		p.using.Unlock()
 		require.NoError(t, err)
 		p.kill()
 		require.True(t, w.serves())
+		w.outlived(reached)
 		w.alive[who].Store(start(t, who, w.ports))
 		eventually(t, 10*time.Second, "the member does not come back", w.serves)
 		t.Logf("round %d: member %d left and came back; %d calls since", round+1, who, w.calls.Load()-before)
