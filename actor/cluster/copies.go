@@ -29,10 +29,9 @@ type copies[K comparable, V any] struct {
 
 // replica is a copy that does not change any more, or not in a way that matters.
 type replica[K comparable, V any] struct {
-	at   position
-	all  iter.Seq2[K, V]
-	has  func(key K) bool
-	size int
+	at  position
+	all iter.Seq2[K, V]
+	has func(key K) bool
 }
 
 // copyKept is for how long after it has last heard of an owner a copy can begin another one.
@@ -70,10 +69,9 @@ func (c *copies[K, V]) serve(s *service, b *bucket.Bucket[K, V]) {
 		}
 		stopped := time.Now()
 		last := &replica[K, V]{
-			at:   position{Run: s.run, Seq: b.Seq(), heard: stopped},
-			all:  held.All(),
-			has:  func(key K) bool { _, ok := held.Get(key); return ok },
-			size: held.Len(),
+			at:  position{Run: s.run, Seq: b.Seq(), heard: stopped},
+			all: held.All(),
+			has: func(key K) bool { _, ok := held.Get(key); return ok },
 		}
 		c.change(func() { c.serving, c.last = c.serving-1, last })
 		time.AfterFunc(copyKept, func() {
@@ -114,12 +112,7 @@ func (c *copies[K, V]) best() (best *replica[K, V], live bool) {
 		if whole == nil || time.Since(at.heard) > copyKept || best != nil && !at.fresher(best.at) {
 			continue
 		}
-		best = &replica[K, V]{
-			at:   at,
-			all:  m.all(),
-			has:  func(key K) bool { _, ok := whole.Load(key); return ok },
-			size: whole.Size(),
-		}
+		best = whole.replica(at)
 	}
 	return best, live
 }

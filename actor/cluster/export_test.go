@@ -10,4 +10,4 @@ func OwnsHere[K comparable, V any](h *Handle[K, V], key K) bool {
 }
 
 // KeptLen is how many entries that are.
-func KeptLen[K comparable, V any](h *Handle[K, V]) int { return h.mirror.table.Load().Size() }
+func KeptLen[K comparable, V any](h *Handle[K, V]) int { return h.mirror.shelf.Load().size() }

@@ -79,10 +79,10 @@ func Of[K comparable, V any](b *bucket.Bucket[K, V], c *protocluster.Cluster, op
 		h.seats = append(h.seats, s)
 	}
 	if h.placement.copies != nil {
-		h.follow(newMirror[K, V](1, 0))
+		h.follow(newMirror[K, V](h.placement.border, b.Name(), 1, 0))
 		h.placement.copies.add(h.mirror)
 	} else if s.nearFor > 0 {
-		h.follow(newMirror[K, V](len(h.seats), s.nearFor))
+		h.follow(newMirror[K, V](h.placement.border, b.Name(), len(h.seats), s.nearFor))
 	}
 	return h
 }
@@ -102,7 +102,7 @@ func (h *Handle[K, V]) follow(m *mirror[K, V]) {
 	h.mirror = m
 	for i, s := range h.seats {
 		props := actor.Guard(func() protoactor.Actor {
-			return &follower{seat: s, whole: m.clock == nil, mirror: m.feeds[i]}
+			return &follower{seat: s, whole: m.maxAge == 0, mirror: m.feeds[i]}
 		}, nil)
 		pid := h.system.Root.Spawn(props)
 		h.followers = append(h.followers, pid)

@@ -95,19 +95,14 @@ func (c *copies[K, V]) freshest(ctx context.Context, seen survey[K, V]) *replica
 	if seen.there == nil {
 		return seen.here
 	}
-	m, err := collect[K, V](ctx, c.border.system, seen.there)
+	m, err := collect[K, V](ctx, c.border, seen.there)
 	if err != nil {
 		c.border.log.WithError(err).WithField("from", seen.there.Address).
 			Warnf("bucket %q: no copy of another member", c.name)
 		return seen.here
 	}
-	whole := m.whole()
-	return &replica[K, V]{
-		at:   m.position(),
-		all:  m.all(),
-		has:  func(key K) bool { _, ok := whole.Load(key); return ok },
-		size: whole.Size(),
-	}
+	defer m.close()
+	return m.whole().replica(m.position())
 }
 
 // holderOf is the name of the actor that answers for the copies of a bucket in a member.
@@ -154,8 +149,9 @@ func (h *holder[K, V]) Receive(ctx protoactor.Context) {
 }
 
 // collect gets a copy from a holder.
-func collect[K comparable, V any](ctx context.Context, system *protoactor.ActorSystem, from *protoactor.PID) (*mirror[K, V], error) {
-	m := newMirror[K, V](1, 0)
+func collect[K comparable, V any](ctx context.Context, border *Border, from *protoactor.PID) (*mirror[K, V], error) {
+	system := border.system
+	m := newMirror[K, V](border, "taken", 1, 0)
 	failed := make(chan error, 1)
 	pid := system.Root.Spawn(actor.Guard(func() protoactor.Actor {
 		return &collector{feed: m.feeds[0], from: from, fail: func(err error) {
@@ -170,12 +166,15 @@ func collect[K comparable, V any](ctx context.Context, system *protoactor.ActorS
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() { ready <- m.ready(waiting) }()
+	var err error
 	select {
-	case err := <-ready:
-		return m, err
-	case err := <-failed:
-		return nil, err
+	case err = <-ready:
+	case err = <-failed:
 	}
+	if err != nil {
+		m.close()
+	}
+	return m, err
 }
 
 // collector is the actor that gets one copy.

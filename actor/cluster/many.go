@@ -40,10 +40,9 @@ func (h *Handle[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 // fetching has what is fetched kept, where anything is; see mirror.fetch.
 func (h *Handle[K, V]) fetching(keys []K, part int) (keep func(found map[K]V)) {
 	m := h.mirror
-	if m == nil || m.clock == nil {
+	if m == nil || m.maxAge == 0 {
 		return func(map[K]V) {}
 	}
-	asked := m.clock.now()
 	under := make([]*fetching, len(keys))
 	for i, key := range keys {
 		under[i] = m.begin(key, part)
@@ -52,7 +51,7 @@ func (h *Handle[K, V]) fetching(keys []K, part int) (keep func(found map[K]V)) {
 		for i, key := range keys {
 			if under[i] != nil {
 				value, ok := found[key]
-				m.end(key, under[i], kept[V]{value, asked}, ok)
+				m.end(key, under[i], value, ok)
 			}
 		}
 	}
@@ -186,11 +185,7 @@ func (h *Handle[K, V]) Keys(ctx context.Context) ([]K, error) {
 	}
 	if h.mirror != nil {
 		if whole := h.mirror.whole(); whole != nil {
-			keys := make([]K, 0, whole.Size())
-			for key := range whole.All() {
-				keys = append(keys, key)
-			}
-			return keys, nil
+			return whole.bucket.Keys(), nil
 		}
 	}
 	var mu sync.Mutex

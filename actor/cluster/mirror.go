@@ -2,12 +2,12 @@ package cluster
 
 import (
 	"context"
-	"iter"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/puzpuzpuz/xsync/v4"
+	protoactor "github.com/asynkron/protoactor-go/actor"
+	"github.com/sirupsen/logrus"
 )
 
 // mirror is what a handle keeps of a bucket in this member: a full copy, or what was fetched lately.
@@ -18,20 +18,18 @@ import (
 // Look-ups read the table without a lock. All else is guarded by one.
 type mirror[K comparable, V any] struct {
 	maxAge time.Duration // of what was fetched; zero for a full copy
-	clock  *coarseClock  // nil for a full copy
 
-	table atomic.Pointer[xsync.Map[K, kept[V]]]
+	shelf  atomic.Pointer[shelf[K, V]] // nil before there is anything to keep
+	system *protoactor.ActorSystem
+	log    logrus.FieldLogger
+	name   string // of the bucket
 
 	mu      sync.Mutex
 	feeds   []*feed[K, V]
 	fetches map[K]*fetching
 	moved   chan struct{} // closed at the next step of any feed
-}
-
-// kept is a value, and when it was asked for.
-type kept[V any] struct {
-	value V
-	at    int64 // of the clock
+	closed  bool
+	stop    chan struct{} // of the sweeps
 }
 
 // feed is what a mirror knows of one part. It is the follower's listener.
@@ -43,63 +41,70 @@ type feed[K comparable, V any] struct {
 	session  uint64
 	run, seq uint64
 	heard    time.Time
-	incoming *xsync.Map[K, kept[V]] // of a copy that is not complete yet
+	incoming map[K]V // a copy that is not complete yet
 }
 
 // fetching is a value on its way. Several may fetch it.
 type fetching struct {
 	feed    int
 	session uint64
+	asked   time.Time // first
 	many    int
 	stale   bool // it has changed meanwhile
 }
 
-func newMirror[K comparable, V any](parts int, maxAge time.Duration) *mirror[K, V] {
-	m := &mirror[K, V]{maxAge: maxAge, fetches: map[K]*fetching{}, moved: make(chan struct{})}
+func newMirror[K comparable, V any](border *Border, name string, parts int, maxAge time.Duration) *mirror[K, V] {
+	m := &mirror[K, V]{
+		maxAge: maxAge, system: border.system, log: border.log, name: name, fetches: map[K]*fetching{}, moved: make(chan struct{}),
+	}
 	for i := range parts {
 		m.feeds = append(m.feeds, &feed[K, V]{mirror: m, part: i})
 	}
 	if maxAge > 0 {
-		m.table.Store(xsync.NewMap[K, kept[V]]())
-		m.clock = newCoarseClock(maxAge, m.sweep)
+		m.stop = make(chan struct{})
+		go m.sweep()
 	}
 	return m
 }
 
 func (m *mirror[K, V]) close() {
-	if m.clock != nil {
-		m.clock.stop()
+	if m.maxAge > 0 {
+		close(m.stop)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	m.shelf.Swap(nil).drop()
+}
+
+// keep has other values kept, in place of all that were.
+func (m *mirror[K, V]) keep(entries map[K]V) bool {
+	if m.closed {
+		return false
+	}
+	s, err := newShelf(m.system, m.log, "dataworker.kept."+m.name, entries) // it waits for nobody
+	if err != nil {
+		return false
+	}
+	m.shelf.Swap(s).drop()
+	return true
 }
 
 // get is a look-up. It costs no lock.
 func (m *mirror[K, V]) get(key K) (V, bool) {
-	if table := m.table.Load(); table != nil {
-		if k, ok := table.Load(key); ok && (m.clock == nil || m.clock.young(k.at)) {
-			return k.value, true
-		}
+	if s := m.shelf.Load(); s != nil {
+		return s.bucket.DirectGet(key)
 	}
 	var none V
 	return none, false
 }
 
 // whole is the copy, if there is one.
-func (m *mirror[K, V]) whole() *xsync.Map[K, kept[V]] {
-	if m.clock != nil {
+func (m *mirror[K, V]) whole() *shelf[K, V] {
+	if m.maxAge > 0 {
 		return nil
 	}
-	return m.table.Load()
-}
-
-// all is what is kept.
-func (m *mirror[K, V]) all() iter.Seq2[K, V] {
-	return func(yield func(K, V) bool) {
-		for key, k := range m.table.Load().All() {
-			if !yield(key, k.value) {
-				return
-			}
-		}
-	}
+	return m.shelf.Load()
 }
 
 // position is how far the mirror has come, if it is of one part.
@@ -124,10 +129,10 @@ func (f *feed[K, V]) hear(p page) bool {
 	m := f.mirror
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p.Number == 0 {
-		f.open(p)
+	if m.closed || p.Number == 0 && !f.open(p) {
+		return false
 	}
-	if m.clock == nil {
+	if m.maxAge == 0 {
 		if !f.take(p) {
 			return false
 		}
@@ -139,11 +144,10 @@ func (f *feed[K, V]) hear(p page) bool {
 		}
 	}
 	if p.Complete {
-		if f.incoming != nil {
-			m.table.Store(f.incoming)
-			f.incoming = nil
+		if f.incoming != nil && !m.keep(f.incoming) {
+			return false
 		}
-		f.live = true
+		f.incoming, f.live = nil, true
 	}
 	f.run, f.seq, f.heard = p.Run, p.To, time.Now()
 	m.step()
@@ -151,20 +155,22 @@ func (f *feed[K, V]) hear(p page) bool {
 }
 
 // open begins a session. What was fetched may have changed since the one before.
-func (f *feed[K, V]) open(p page) {
+func (f *feed[K, V]) open(p page) bool {
 	f.session = p.Session
-	if f.mirror.clock == nil {
-		f.incoming = xsync.NewMap[K, kept[V]]()
-		return
+	if f.mirror.maxAge > 0 {
+		return f.mirror.keep(nil)
 	}
-	f.mirror.table.Store(xsync.NewMap[K, kept[V]]())
+	f.incoming = map[K]V{}
+	return true
 }
 
 // take puts the entries of a page into the copy.
 func (f *feed[K, V]) take(p page) bool {
-	into := f.incoming
-	if into == nil {
-		into = f.mirror.table.Load()
+	put := func(key K, value V) { f.incoming[key] = value }
+	remove := func(key K) { delete(f.incoming, key) }
+	if f.incoming == nil {
+		s := f.mirror.shelf.Load()
+		put, remove = s.put, s.remove
 	}
 	for _, e := range p.Entries {
 		key, ok := typed[K](e.Key)
@@ -172,14 +178,14 @@ func (f *feed[K, V]) take(p page) bool {
 			return false
 		}
 		if e.Removed {
-			into.Delete(key)
+			remove(key)
 			continue
 		}
 		value, ok := typed[V](e.Value)
 		if !ok {
 			return false
 		}
-		into.Store(key, kept[V]{value: value})
+		put(key, value)
 	}
 	return true
 }
@@ -194,26 +200,39 @@ func (m *mirror[K, V]) step() {
 // before or after. One that is loaded for a fetch changes by that, and is kept from the next fetch on.
 // The caller holds the lock.
 func (m *mirror[K, V]) drop(key K) {
-	m.table.Load().Delete(key)
+	if s := m.shelf.Load(); s != nil {
+		s.remove(key)
+	}
 	if f := m.fetches[key]; f != nil {
 		f.stale = true
 		delete(m.fetches, key)
 	}
 }
 
-// sweep forgets what is too old. What has just been fetched again may go with it.
+// sweepsInAge is how often in the maximum age what is too old is removed. It may have been on its way for
+// one of these times when it was put there, and stays for another one until it is noticed.
+const sweepsInAge = 16
+
+// sweep removes what is too old, so that look-ups need no clock: to ask it takes longer than they do.
 func (m *mirror[K, V]) sweep() {
-	table := m.table.Load()
-	for key, k := range table.All() {
-		if !m.clock.young(k.at) {
-			table.Delete(key)
+	pause := max(m.maxAge/sweepsInAge, time.Millisecond)
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			if s := m.shelf.Load(); s != nil {
+				s.sweep(time.Now().Add(2*pause - m.maxAge))
+			}
+		case <-m.stop:
+			return
 		}
 	}
 }
 
 // forget is drop for who has changed the key.
 func (m *mirror[K, V]) forget(key K) {
-	if m.clock == nil {
+	if m.maxAge == 0 {
 		return
 	}
 	m.mu.Lock()
@@ -223,16 +242,15 @@ func (m *mirror[K, V]) forget(key K) {
 
 // fetch keeps what get brings, unless it changes meanwhile, or nobody would say so.
 func (m *mirror[K, V]) fetch(key K, part int, get func() (V, error)) (V, error) {
-	if m.clock == nil {
+	if m.maxAge == 0 {
 		return get()
 	}
 	f := m.begin(key, part)
 	if f == nil {
 		return get()
 	}
-	asked := m.clock.now()
 	value, err := get()
-	m.end(key, f, kept[V]{value, asked}, err == nil)
+	m.end(key, f, value, err == nil)
 	return value, err
 }
 
@@ -244,19 +262,19 @@ func (m *mirror[K, V]) begin(key K, part int) *fetching {
 		return nil
 	}
 	f := m.fetches[key]
-	if f == nil || f.session != from.session {
-		f = &fetching{feed: part, session: from.session}
+	if f == nil || f.session != from.session || time.Since(f.asked) > m.maxAge/sweepsInAge {
+		f = &fetching{feed: part, session: from.session, asked: time.Now()}
 		m.fetches[key] = f
 	}
 	f.many++
 	return f
 }
 
-func (m *mirror[K, V]) end(key K, f *fetching, value kept[V], found bool) {
+func (m *mirror[K, V]) end(key K, f *fetching, value V, found bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if from := m.feeds[f.feed]; found && !f.stale && from.live && from.session == f.session {
-		m.table.Load().Store(key, value)
+	if from := m.feeds[f.feed]; found && !f.stale && !m.closed && time.Since(f.asked) <= m.maxAge/sweepsInAge && from.live && from.session == f.session {
+		m.shelf.Load().put(key, value)
 	}
 	if f.many--; f.many == 0 && m.fetches[key] == f {
 		delete(m.fetches, key)
@@ -273,7 +291,7 @@ func (m *mirror[K, V]) catchUp(ctx context.Context, part int, change position) {
 	defer stop()
 	_ = m.await(patient, func() bool {
 		f := m.feeds[part]
-		return f.live && f.run == change.Run && f.seq >= change.Seq || !f.live && m.clock != nil
+		return f.live && f.run == change.Run && f.seq >= change.Seq || !f.live && m.maxAge > 0
 	})
 }
 

@@ -23,10 +23,17 @@ func opening(session uint64, entries ...entry) page {
 	return page{Session: session, Run: session, Complete: true, Entries: entries}
 }
 
+func mirrorOf(t *testing.T, parts int, maxAge time.Duration) *mirror[string, int] {
+	t.Helper()
+	null, _ := logtest.NewNullLogger()
+	m := newMirror[string, int](&Border{system: actor.NewSystem(null), log: null}, "numbers", parts, maxAge)
+	t.Cleanup(m.close)
+	return m
+}
+
 func TestMirror_does_not_keep_what_has_changed_on_its_way(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMirror[string, int](2, time.Hour)
-		defer m.close()
+		m := mirrorOf(t, 2, time.Hour)
 		fetch := func(key string, part int, during func()) (kept bool) {
 			got, err := m.fetch(key, part, func() (int, error) {
 				if during != nil {
@@ -72,8 +79,7 @@ func TestMirror_does_not_keep_what_has_changed_on_its_way(t *testing.T) {
 func TestMirror_never_keeps_longer_than_it_may(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxAge = time.Second
-		m := newMirror[string, int](1, maxAge)
-		defer m.close()
+		m := mirrorOf(t, 1, maxAge)
 		m.feeds[0].hear(opening(1))
 		for i := range 40 { // at any moment of a tick
 			time.Sleep(time.Duration(i) * 7 * time.Millisecond)
@@ -90,12 +96,12 @@ func TestMirror_never_keeps_longer_than_it_may(t *testing.T) {
 		}
 		time.Sleep(2 * maxAge)
 		synctest.Wait()
-		assert.Zero(t, m.table.Load().Size(), "swept out")
+		assert.Zero(t, m.shelf.Load().size(), "swept out")
 	})
 }
 
 func TestMirror_shows_a_copy_when_it_is_complete(t *testing.T) {
-	m := newMirror[string, int](1, 0)
+	m := mirrorOf(t, 1, 0)
 	feed := m.feeds[0]
 	incomplete := func(session, number uint64, entries ...entry) page {
 		return page{Session: session, Number: number, Run: session, Entries: entries}
@@ -234,7 +240,7 @@ func numbers(n int) *bucket.Bucket[string, int] {
 func TestLead_sends_all_and_then_what_changes(t *testing.T) {
 	b := numbers(1000)
 	pages, over, stop := leadTo(t, b, follow{Session: 5, Whole: true}, func(page) any { return heard{5} })
-	m := newMirror[string, int](1, 0)
+	m := mirrorOf(t, 1, 0)
 	next, seq := uint64(0), uint64(0)
 	take := func() page {
 		p := <-pages
@@ -249,7 +255,7 @@ func TestLead_sends_all_and_then_what_changes(t *testing.T) {
 	for complete := false; !complete; {
 		complete = take().Complete
 	}
-	assert.Equal(t, 1000, m.whole().Size())
+	assert.Equal(t, 1000, m.whole().size())
 	require.NoError(t, b.DirectSet(t.Context(), "a", 7))
 	require.NoError(t, b.Delete(t.Context(), "key 1"))
 	for seq < b.Seq() {
@@ -293,7 +299,7 @@ func TestLead_leaves_out_what_cannot_be_carried(t *testing.T) {
 	const poison = "key 333"
 	for name, refusal := range map[string]error{"too large": ErrTooLarge, "not carried": ErrNotCarried} {
 		t.Run(name, func(t *testing.T) {
-			m := newMirror[string, int](1, 0)
+			m := mirrorOf(t, 1, 0)
 			leadTo(t, numbers(1000), follow{Session: 5, Whole: true}, func(p page) any {
 				for _, e := range p.Entries {
 					if e.Key == poison && !e.Removed {
@@ -306,7 +312,7 @@ func TestLead_leaves_out_what_cannot_be_carried(t *testing.T) {
 				return heard{5}
 			})
 			require.NoError(t, m.ready(t.Context()))
-			assert.Equal(t, 999, m.whole().Size())
+			assert.Equal(t, 999, m.whole().size())
 			_, ok := m.get(poison)
 			assert.False(t, ok)
 		})
