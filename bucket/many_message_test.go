@@ -22,17 +22,20 @@ func TestFetchMany_message_is_answered_key_by_key(t *testing.T) {
 		system, _ := start(t, b)
 		require.NoError(t, b.DirectSet(t.Context(), "held", 3))
 
-		got := request(t, system, b.PID(), bucket.FetchMany{Keys: []any{"a", "held", "down", 7, "b", "none", "a", nil}}).(bucket.FoundMany)
-		assert.Equal(t, []any{1, 3, nil, nil, 2, nil, 1, nil}, got.Values)
-		require.Len(t, got.Errs, len(got.Values))
-		for i, want := range []error{nil, nil, errDown, bucket.ErrKeyType, nil, loader.ErrNotFound, nil, bucket.ErrKeyType} {
+		got := request(t, system, b.PID(), bucket.FetchMany{Keys: []string{"a", "held", "down", "b", "none", "a"}}).(bucket.FoundMany)
+		assert.Equal(t, []int{1, 3, 0, 2, 0, 1}, got.Values)
+		require.Len(t, got.Errs, 6)
+		for i, want := range []error{nil, nil, errDown, nil, loader.ErrNotFound, nil} {
 			require.ErrorIs(t, got.Errs[i], want, "%d", i)
 		}
 		assert.EqualValues(t, 4, src.loads.Load(), "a was asked for twice and loaded once")
 
-		again := request(t, system, b.PID(), bucket.FetchMany{Keys: []any{"b", "a"}}).(bucket.FoundMany)
-		assert.Equal(t, bucket.FoundMany{Values: []any{2, 1}}, again)
-		assert.Equal(t, bucket.FoundMany{Values: []any{}}, request(t, system, b.PID(), bucket.FetchMany{}))
+		again := request(t, system, b.PID(), bucket.FetchMany{Keys: []string{"b", "a"}}).(bucket.FoundMany)
+		assert.Equal(t, bucket.FoundMany{Values: []int{2, 1}}, again)
+		assert.Equal(t, bucket.FoundMany{Values: []int{}}, request(t, system, b.PID(), bucket.FetchMany{Keys: []string{}}))
+		for _, wrong := range []any{nil, []any{"a"}, []int{1}, "a"} {
+			require.ErrorIs(t, failure(t, request(t, system, b.PID(), bucket.FetchMany{Keys: wrong})), bucket.ErrKeyType)
+		}
 	})
 }
 
@@ -47,8 +50,8 @@ func TestFetchMany_message_loads_in_one_go(t *testing.T) {
 			},
 		}, quiet())
 		system, _ := start(t, b)
-		got := request(t, system, b.PID(), bucket.FetchMany{Keys: []any{"a", "b", "c"}}).(bucket.FoundMany)
-		assert.Equal(t, []any{1, 2, nil}, got.Values)
+		got := request(t, system, b.PID(), bucket.FetchMany{Keys: []string{"a", "b", "c"}}).(bucket.FoundMany)
+		assert.Equal(t, []int{1, 2, 0}, got.Values)
 		require.ErrorIs(t, got.Errs[2], loader.ErrNotFound)
 		require.Len(t, asked, 1)
 		assert.ElementsMatch(t, []string{"a", "b", "c"}, asked[0])
@@ -72,7 +75,7 @@ func TestFetchMany_message_waits_for_the_start_and_outlives_a_crash(t *testing.T
 		synctest.Wait()
 		answers := make(chan any, 1)
 		go func() {
-			got, err := actor.Ask[any](context.Background(), system, b.PID(), bucket.FetchMany{Keys: []any{"seed", "a", "b"}})
+			got, err := actor.Ask[any](context.Background(), system, b.PID(), bucket.FetchMany{Keys: []string{"seed", "a", "b"}})
 			assert.NoError(t, err)
 			answers <- got
 		}()
@@ -84,7 +87,7 @@ func TestFetchMany_message_waits_for_the_start_and_outlives_a_crash(t *testing.T
 		synctest.Wait()
 		require.Empty(t, answers)
 		open()
-		assert.Equal(t, bucket.FoundMany{Values: []any{7, 1, 2}}, <-answers)
+		assert.Equal(t, bucket.FoundMany{Values: []int{7, 1, 2}}, <-answers)
 	})
 }
 
@@ -98,7 +101,7 @@ func TestFetchMany_message_is_answered_by_a_bucket_that_stops(t *testing.T) {
 		pid := b.PID()
 		answers := make(chan any, 1)
 		go func() {
-			got, _ := actor.Ask[any](context.Background(), system, pid, bucket.FetchMany{Keys: []any{"a"}})
+			got, _ := actor.Ask[any](context.Background(), system, pid, bucket.FetchMany{Keys: []string{"a"}})
 			answers <- got
 		}()
 		synctest.Wait()
@@ -114,8 +117,8 @@ func TestFetchMany_message_sees_what_was_sent_before_it(t *testing.T) {
 	system, _ := start(t, b)
 	for i := range 100 {
 		system.Root.Send(b.PID(), bucket.Set{Key: "a", Value: i})
-		got := request(t, system, b.PID(), bucket.FetchMany{Keys: []any{"a"}}).(bucket.FoundMany)
-		require.Equal(t, []any{i}, got.Values)
+		got := request(t, system, b.PID(), bucket.FetchMany{Keys: []string{"a"}}).(bucket.FoundMany)
+		require.Equal(t, []int{i}, got.Values)
 	}
 }
 

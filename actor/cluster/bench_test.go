@@ -59,7 +59,7 @@ func BenchmarkHandle_fetch(b *testing.B) {
 	value := widget{Name: "left-handed", Price: 7}
 	encoded := bytes.Repeat([]byte{7}, 100)
 	p := plan{
-		place: oneOwner, loader: loader.Func(func(context.Context, string) (widget, error) { return value, nil }),
+		place: oneOwner[widget], loader: loader.Func(func(context.Context, string) (widget, error) { return value, nil }),
 		kinds: []*protocluster.Kind{protocluster.NewKind("bare", protoactor.PropsFromFunc(func(c protoactor.Context) {
 			if _, ok := c.Message().(*wrapperspb.StringValue); ok {
 				c.Respond(wrapperspb.Bytes(encoded))
@@ -106,7 +106,7 @@ func BenchmarkNearCache_hit(b *testing.B) {
 }
 
 func benchmarkNearCache(b *testing.B, keys []string) {
-	p := plan{place: oneOwner, loader: widgets(), handle: []cluster.HandleOption{cluster.NearCache(time.Hour)}}
+	p := plan{place: oneOwner[widget], loader: widgets(), handle: []cluster.HandleOption{cluster.NearCache(time.Hour)}}
 	agent := clustertest.NewInMemAgent()
 	owner := openShop(b, agent, p)
 	p.guest = true
@@ -142,12 +142,17 @@ func benchmarkNearCache(b *testing.B, keys []string) {
 	b.ReportMetric(float64(near)/float64(b.N)/float64(len(keys)), "ns/hit")
 }
 
-// BenchmarkPartitioned_fetchMany is a thousand keys at once, over three members, against one at a time.
+// BenchmarkPartitioned_fetchMany is a thousand keys at once, of three other members, against one at a time.
 func BenchmarkPartitioned_fetchMany(b *testing.B) {
 	keys := keysNamed("key", 1000)
-	source, _, _ := counting(keys...)
-	_, shops := openShops(b, 3, plan{place: inPartitions, loader: source})
-	h := shops[0].handle
+	value := bytes.Repeat([]byte{7}, 100)
+	blobs := loader.Func(func(context.Context, string) ([]byte, error) { return value, nil })
+	p := planOf[[]byte]{place: inPartitions[[]byte], loader: blobs}
+	agent, shops := openShops(b, 3, p)
+	p.guest = true
+	asker := openShop(b, agent, p)
+	know(b, append(shops, asker)...)
+	h := asker.handle
 	_, err := h.FetchMany(soon(b), keys)
 	require.NoError(b, err)
 	var many, single time.Duration

@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"slices"
-
 	protoactor "github.com/asynkron/protoactor-go/actor"
 
 	"github.com/dataworker-go/dataworker/actor/cluster/internal/wire"
@@ -30,7 +28,7 @@ func (ts *types) encodeMessage(msg any) (*wire.Message, error) {
 		key, err := ts.encode(msg.Key)
 		return &wire.Message{Body: &wire.Message_Fetch{Fetch: &wire.Fetch{Key: key, NoSave: msg.NoSave}}}, err
 	case bucket.FetchMany:
-		keys, err := ts.encodeList(msg.Keys)
+		keys, err := ts.encodeSlice(msg.Keys)
 		return &wire.Message{Body: &wire.Message_FetchMany{FetchMany: &wire.FetchMany{Keys: keys}}}, err
 	case bucket.Get:
 		key, err := ts.encode(msg.Key)
@@ -79,7 +77,7 @@ func (ts *types) encodeAnswer(msg any) (*wire.Message, error) {
 			Bucket: msg.Bucket, Report: ts.encodeReport(msg.Report),
 		}}}, nil
 	case bucket.FoundMany:
-		return ts.encodeFoundMany(msg), nil
+		return ts.encodeFoundMany(msg)
 	case bucket.KeyList:
 		keys, err := ts.encodeList(msg.Keys)
 		return &wire.Message{Body: &wire.Message_KeyList{KeyList: &wire.KeyList{Keys: keys}}}, err
@@ -115,7 +113,7 @@ func (ts *types) decodeMessage(msg *wire.Message) (any, error) {
 		key, err := ts.decode(body.Fetch.GetKey())
 		return bucket.Fetch{Key: key, NoSave: body.Fetch.GetNoSave()}, err
 	case *wire.Message_FetchMany:
-		keys, err := ts.decodeList(body.FetchMany.GetKeys())
+		keys, err := ts.decodeSlice(body.FetchMany.GetKeys())
 		return bucket.FetchMany{Keys: keys}, err
 	case *wire.Message_Get:
 		key, err := ts.decode(body.Get.GetKey())
@@ -162,7 +160,7 @@ func (ts *types) decodeAnswer(msg *wire.Message) (any, error) {
 	case *wire.Message_Refreshed:
 		return bucket.Refreshed{Bucket: body.Refreshed.GetBucket(), Report: ts.decodeReport(body.Refreshed.GetReport())}, nil
 	case *wire.Message_FoundMany:
-		return ts.decodeFoundMany(body.FoundMany), nil
+		return ts.decodeFoundMany(body.FoundMany)
 	case *wire.Message_KeyList:
 		keys, err := ts.decodeList(body.KeyList.GetKeys())
 		return bucket.KeyList{Keys: keys}, err
@@ -183,41 +181,6 @@ func (ts *types) decodeAll(encoded []*wire.Value) ([]any, error) {
 		}
 	}
 	return values, nil
-}
-
-// encodeFoundMany has each value fail by itself.
-func (ts *types) encodeFoundMany(msg bucket.FoundMany) *wire.Message {
-	errs := slices.Clone(msg.Errs)
-	fail := failEach(&errs, len(msg.Values))
-	encoded := &wire.FoundMany{Values: ts.encodeEach(msg.Values, fail)}
-	for i, err := range errs {
-		if err != nil {
-			encoded.Errors = append(encoded.Errors, &wire.ErrorAt{At: uint32(i), Error: ts.encodeError(err)})
-		}
-	}
-	return &wire.Message{Body: &wire.Message_FoundMany{FoundMany: encoded}}
-}
-
-func (ts *types) decodeFoundMany(encoded *wire.FoundMany) bucket.FoundMany {
-	var msg bucket.FoundMany
-	fail := failEach(&msg.Errs, len(encoded.GetValues().GetData()))
-	msg.Values = ts.decodeEach(encoded.GetValues(), fail)
-	for _, failed := range encoded.GetErrors() {
-		if int(failed.GetAt()) < len(msg.Values) {
-			fail(int(failed.GetAt()), ts.decodeError(failed.GetError()))
-		}
-	}
-	return msg
-}
-
-// failEach notes the errors of some of many.
-func failEach(errs *[]error, many int) func(at int, err error) {
-	return func(at int, err error) {
-		if *errs == nil {
-			*errs = make([]error, many)
-		}
-		(*errs)[at] = err
-	}
 }
 
 func encodePID(pid *protoactor.PID) *wire.PID {

@@ -64,15 +64,16 @@ func TestLists_of_another_member_may_be_anything(t *testing.T) {
 	ours, err := ts.encodeList([]any{"a", price{1}})
 	require.NoError(t, err)
 	for name, list := range map[string]*wire.Values{
-		"no kinds":      {Data: [][]byte{{1}}},
-		"unknown kind":  {Kinds: ours.GetKinds(), Kind: []uint32{0, 9}, Data: ours.GetData()},
-		"another codec": {Kinds: []*wire.Kind{{Type: "string", Codec: "other/1"}}, Data: [][]byte{{1}}},
-		"not encoded":   {Kinds: []*wire.Kind{ours.GetKinds()[1]}, Data: [][]byte{{0xff, 0xff}}},
+		"too short":     {Kinds: ours.GetKinds(), Sizes: []uint32{1, 1000}, Data: []byte{1, 2, 3}},
+		"no kinds":      {Sizes: []uint32{1}, Data: []byte{1}},
+		"unknown kind":  {Kinds: ours.GetKinds(), Kind: []uint32{0, 9}, Sizes: ours.GetSizes(), Data: ours.GetData()},
+		"another codec": {Kinds: []*wire.Kind{{Type: "string", Codec: "other/1"}}, Sizes: []uint32{1}, Data: []byte{1}},
+		"not encoded":   {Kinds: []*wire.Kind{ours.GetKinds()[1]}, Sizes: []uint32{2}, Data: []byte{0xff, 0xff}},
 	} {
 		_, err := ts.decodeList(list)
 		require.ErrorIs(t, err, ErrNotCarried, name)
 	}
-	short := &wire.Values{Kinds: ours.GetKinds(), Kind: []uint32{0}, Data: [][]byte{ours.GetData()[0], ours.GetData()[0]}}
+	short := &wire.Values{Kinds: ours.GetKinds(), Kind: []uint32{0}, Sizes: []uint32{1, 1}, Data: []byte("aa")}
 	got, err := ts.decodeList(short)
 	require.NoError(t, err)
 	assert.Equal(t, []any{"a", "a"}, got)
@@ -82,23 +83,52 @@ func TestLists_of_another_member_may_be_anything(t *testing.T) {
 }
 
 func TestFoundMany_keeps_its_errors(t *testing.T) {
-	ts := carrying(t, prices())
+	ts := carrying(t, Carry(bucket.New("numbers", noLoad[int, float64](), bucket.Codec(dump.JSON()))))
 	sent := bucket.FoundMany{
-		Values: []any{price{1}, nil, struct{}{}, nil},
-		Errs:   []error{nil, &loader.Error{Bucket: "prices", Key: "b", Err: loader.ErrNotFound}, nil, bucket.ErrBusy},
+		Values: []float64{1.5, 0, math.NaN(), 0, 2.5},
+		Errs:   []error{nil, &loader.Error{Bucket: "numbers", Key: 2, Err: loader.ErrNotFound}, nil, bucket.ErrBusy, nil},
 	}
 	got := across(t, ts, sent).(bucket.FoundMany)
-	assert.Equal(t, []any{price{1}, nil, nil, nil}, got.Values)
-	require.Len(t, got.Errs, 4)
+	assert.Equal(t, []float64{1.5, 0, 0, 0, 2.5}, got.Values)
+	require.Len(t, got.Errs, 5)
 	require.NoError(t, got.Errs[0])
 	require.ErrorIs(t, got.Errs[1], loader.ErrNotFound)
 	require.ErrorIs(t, got.Errs[2], ErrNotCarried)
 	require.ErrorIs(t, got.Errs[3], bucket.ErrBusy)
-	assert.NoError(t, sent.Errs[2], "what was sent is as it was")
+	require.NoError(t, got.Errs[4])
+	require.NoError(t, sent.Errs[2], "what was sent is as it was")
+	got = across(t, ts, bucket.FoundMany{Values: []float64{1, math.NaN()}}).(bucket.FoundMany)
+	require.ErrorIs(t, got.Errs[1], ErrNotCarried)
 
-	far := ts.decodeFoundMany(&wire.FoundMany{Errors: []*wire.ErrorAt{{At: 7, Error: &wire.Error{Text: "far"}}}})
-	assert.Empty(t, far.Values)
-	assert.Empty(t, far.Errs)
+	for _, wrong := range []any{nil, 7, []struct{}{{}}, []string{"a"}} {
+		_, err := ts.encodeMessage(bucket.FoundMany{Values: wrong})
+		require.ErrorIs(t, err, ErrNotCarried)
+		_, err = ts.encodeMessage(bucket.FetchMany{Keys: wrong})
+		require.ErrorIs(t, err, ErrNotCarried)
+	}
+}
+
+func TestSlices_of_another_member_may_be_anything(t *testing.T) {
+	ts := carrying(t, prices())
+	ours, err := ts.encodeSlice([]price{{1}, {2}})
+	require.NoError(t, err)
+	for name, list := range map[string]*wire.Values{
+		"nothing":       nil,
+		"no kind":       {Sizes: []uint32{1}, Data: []byte{1}},
+		"two kinds":     {Kinds: append(ours.GetKinds(), ours.GetKinds()...), Sizes: ours.GetSizes(), Data: ours.GetData()},
+		"nil":           {Kinds: []*wire.Kind{{}}, Sizes: []uint32{0}},
+		"another codec": {Kinds: []*wire.Kind{{Type: "string", Codec: "other/1"}}},
+		"too short":     {Kinds: ours.GetKinds(), Sizes: []uint32{1000}, Data: ours.GetData()},
+		"not encoded":   {Kinds: ours.GetKinds(), Sizes: []uint32{2}, Data: []byte{0xff, 0xff}},
+	} {
+		_, err := ts.decodeSlice(list)
+		require.ErrorIs(t, err, ErrNotCarried, name)
+	}
+	far, err := ts.decodeFoundMany(&wire.FoundMany{Values: ours, Errors: []*wire.ErrorAt{{At: 7, Error: &wire.Error{Text: "far"}}}})
+	require.NoError(t, err)
+	assert.Equal(t, bucket.FoundMany{Values: []price{{1}, {2}}}, far)
+	_, err = ts.decodeFoundMany(&wire.FoundMany{})
+	require.ErrorIs(t, err, ErrNotCarried)
 }
 
 func TestPages_of_another_member_may_be_anything(t *testing.T) {

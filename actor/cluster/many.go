@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -27,10 +26,12 @@ func (h *Handle[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 		}
 		keep := h.fetching(missing[part], part)
 		values, err := h.fetchPart(ctx, part, missing[part])
-		keep(values.found)
+		keep(values)
 		mu.Lock()
 		defer mu.Unlock()
-		maps.Copy(found, values.found)
+		for i, key := range values.keys {
+			found[key] = values.values[i]
+		}
 		errs = append(errs, values.errs...)
 		return err
 	})
@@ -38,20 +39,28 @@ func (h *Handle[K, V]) FetchMany(ctx context.Context, keys []K) (map[K]V, error)
 }
 
 // fetching has what is fetched kept, where anything is; see mirror.fetch.
-func (h *Handle[K, V]) fetching(keys []K, part int) (keep func(found map[K]V)) {
+func (h *Handle[K, V]) fetching(keys []K, part int) (keep func(f fetched[K, V])) {
 	m := h.mirror
 	if m == nil || m.maxAge == 0 {
-		return func(map[K]V) {}
+		return func(fetched[K, V]) {}
 	}
-	under := make([]*fetching, len(keys))
-	for i, key := range keys {
-		under[i] = m.begin(key, part)
+	under := make(map[K]*fetching, len(keys))
+	for _, key := range keys {
+		if under[key] == nil {
+			under[key] = m.begin(key, part)
+		}
 	}
-	return func(found map[K]V) {
-		for i, key := range keys {
-			if under[i] != nil {
-				value, ok := found[key]
-				m.end(key, under[i], value, ok)
+	return func(f fetched[K, V]) {
+		for i, key := range f.keys {
+			if under[key] != nil {
+				m.end(key, under[key], f.values[i], true)
+				delete(under, key)
+			}
+		}
+		for key, failed := range under {
+			if failed != nil {
+				var none V
+				m.end(key, failed, none, false)
 			}
 		}
 	}
@@ -60,12 +69,10 @@ func (h *Handle[K, V]) fetching(keys []K, part int) (keep func(found map[K]V)) {
 // missing sorts the keys by their part, but for those that are kept here.
 func (h *Handle[K, V]) missing(keys []K, found map[K]V) (missing [][]K, errs []error) {
 	missing = make([][]K, len(h.seats))
-	asked := make(map[K]struct{}, len(keys))
+	for part := range missing {
+		missing[part] = make([]K, 0, len(keys)/len(missing)*5/4)
+	}
 	for _, key := range keys {
-		if _, again := asked[key]; again {
-			continue
-		}
-		asked[key] = struct{}{}
 		if h.mirror != nil {
 			if value, ok := h.mirror.get(key); ok {
 				found[key] = value
@@ -84,35 +91,43 @@ func (h *Handle[K, V]) missing(keys []K, found map[K]V) (missing [][]K, errs []e
 
 // fetched is what came of a FetchMany of one part.
 type fetched[K comparable, V any] struct {
-	found map[K]V
-	errs  []error // of single keys
+	keys   []K // those that were found
+	values []V
+	errs   []error // of single keys
+}
+
+func (f *fetched[K, V]) add(key K, value V) {
+	f.keys, f.values = append(f.keys, key), append(f.values, value)
 }
 
 func (h *Handle[K, V]) fetchPart(ctx context.Context, part int, keys []K) (fetched[K, V], error) {
 	if here := h.here(part); here != nil {
 		found, err := here.FetchMany(ctx, keys)
-		switch {
-		case ctx.Err() != nil:
-			return fetched[K, V]{found: found}, err
-		case !again(err):
-			return fetched[K, V]{found, []error{err}}, nil
+		if ctx.Err() != nil || !again(err) {
+			var f fetched[K, V]
+			for key, value := range found {
+				f.add(key, value)
+			}
+			if ctx.Err() != nil {
+				return f, err
+			}
+			f.errs = []error{err}
+			return f, nil
 		}
 		h.seats[part].owner.Store(nil)
 	}
-	question := bucket.FetchMany{Keys: make([]any, len(keys))}
-	for i, key := range keys {
-		question.Keys[i] = key
-	}
-	answer, err := ask[bucket.FoundMany](ctx, h.seats[part], question)
+	answer, err := ask[bucket.FoundMany](ctx, h.seats[part], bucket.FetchMany{Keys: keys})
+	values, _ := answer.Values.([]V)
 	switch {
 	case errors.Is(err, ErrTooLarge) && len(keys) > 1:
 		return h.fetchHalves(ctx, part, keys)
 	case err != nil:
 		return fetched[K, V]{}, err
-	case len(answer.Values) != len(keys):
-		return fetched[K, V]{}, fmt.Errorf("%w: %d answers to %d keys", ErrUnknownMessage, len(answer.Values), len(keys))
+	case len(values) != len(keys):
+		return fetched[K, V]{}, fmt.Errorf("%w: %d keys are answered with %d values (%T)",
+			bucket.ErrValueType, len(keys), len(values), answer.Values)
 	}
-	f := fetched[K, V]{found: make(map[K]V, len(keys))}
+	f := fetched[K, V]{keys: make([]K, 0, len(keys)), values: make([]V, 0, len(keys))}
 	var unserved []K // the bucket has stopped meanwhile
 	for i, key := range keys {
 		if answer.Errs != nil && answer.Errs[i] != nil {
@@ -123,12 +138,7 @@ func (h *Handle[K, V]) fetchPart(ctx context.Context, part int, keys []K) (fetch
 			}
 			continue
 		}
-		value, err := valueOf[V](answer.Values[i])
-		if err != nil {
-			f.errs = append(f.errs, err)
-			continue
-		}
-		f.found[key] = value
+		f.add(key, values[i])
 	}
 	if len(unserved) > 0 {
 		h.seats[part].owner.Store(nil)
@@ -148,8 +158,9 @@ func (h *Handle[K, V]) fetchHalves(ctx context.Context, part int, keys []K) (fet
 
 // and adds what came of others.
 func (f fetched[K, V]) and(more fetched[K, V], err error) (fetched[K, V], error) {
-	maps.Copy(f.found, more.found)
-	return fetched[K, V]{f.found, append(f.errs, more.errs...)}, err
+	return fetched[K, V]{
+		append(f.keys, more.keys...), append(f.values, more.values...), append(f.errs, more.errs...),
+	}, err
 }
 
 // Refresh is [bucket.Bucket.Refresh]. The report of a bucket with partitions is the sum of theirs; its

@@ -30,7 +30,7 @@ func nearShops(t *testing.T, n int, p plan, maxAge time.Duration) []*shop {
 func TestNearCache_keeps_what_is_fetched_until_it_changes(t *testing.T) {
 	t.Parallel()
 	for name, place := range map[string]func(b *bucket.Bucket[string, widget]) cluster.Placed{
-		"one owner": oneOwner, "partitioned": inPartitions,
+		"one owner": oneOwner[widget], "partitioned": inPartitions[widget],
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -77,7 +77,7 @@ func TestNearCache_keeps_what_is_fetched_until_it_changes(t *testing.T) {
 
 func TestNearCache_shows_a_writer_its_own_write(t *testing.T) {
 	t.Parallel()
-	shops := nearShops(t, 2, plan{place: inPartitions, loader: widgets()}, time.Hour)
+	shops := nearShops(t, 2, plan{place: inPartitions[widget], loader: widgets()}, time.Hour)
 	for i := range 300 {
 		s, key := shops[i%2], fmt.Sprint("key ", i%7)
 		_, err := s.handle.Fetch(soon(t), key)
@@ -93,7 +93,7 @@ func TestNearCache_forgets_what_is_too_old(t *testing.T) {
 	t.Parallel()
 	// A bucket that keeps nothing has no changes to tell of.
 	source, loads, _ := counting()
-	shops := nearShops(t, 2, plan{place: oneOwner, loader: source, options: []bucket.Option{bucket.CacheEnabled(false)}}, 200*time.Millisecond)
+	shops := nearShops(t, 2, plan{place: oneOwner[widget], loader: source, options: []bucket.Option{bucket.CacheEnabled(false)}}, 200*time.Millisecond)
 	for _, s := range shops {
 		before := loads.Load()
 		for range 10 {
@@ -125,7 +125,7 @@ func TestNearCache_serves_while_the_owner_is_gone(t *testing.T) {
 			return nil, nil
 		},
 	}
-	shops := nearShops(t, 2, plan{place: oneOwner, loader: source}, time.Hour)
+	shops := nearShops(t, 2, plan{place: oneOwner[widget], loader: source}, time.Hour)
 	for _, s := range shops {
 		eventually(t, func() bool {
 			_, err := s.handle.Fetch(soon(t), "kept")

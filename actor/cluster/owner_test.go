@@ -22,7 +22,7 @@ func TestOneOwner_serves_all_members_and_moves_when_it_leaves(t *testing.T) {
 		loads.Add(1)
 		return widgets().Load(ctx, key)
 	})
-	_, shops := openShops(t, 3, plan{place: oneOwner, loader: counted})
+	_, shops := openShops(t, 3, plan{place: oneOwner[widget], loader: counted})
 
 	for _, s := range shops {
 		got, err := s.handle.Fetch(soon(t), "left-handed")
@@ -90,7 +90,7 @@ func TestOneOwner_that_is_vetoed_tells_everybody_why(t *testing.T) {
 		LoadFunc: widgets().Load,
 		InitFunc: func(context.Context) (map[string]widget, error) { return nil, loader.Veto(closed) },
 	}
-	_, shops := openShops(t, 2, plan{place: oneOwner, loader: vetoed})
+	_, shops := openShops(t, 2, plan{place: oneOwner[widget], loader: vetoed})
 	for _, s := range shops {
 		_, err := s.handle.Fetch(soon(t), "a")
 		require.True(t, loader.IsVeto(err), "%v", err)

@@ -23,7 +23,7 @@ import (
 
 func TestOwner_is_made_again_when_its_supervisor_has_given_it_up(t *testing.T) {
 	t.Parallel()
-	_, shops := openShops(t, 2, plan{place: oneOwner, loader: widgets()})
+	_, shops := openShops(t, 2, plan{place: oneOwner[widget], loader: widgets()})
 	_, err := shops[0].handle.Fetch(soon(t), "a")
 	require.NoError(t, err)
 	owner, others := ownerOf(t, shops, "a")
@@ -47,7 +47,7 @@ func TestOwner_is_made_again_when_its_supervisor_has_given_it_up(t *testing.T) {
 // protoactor starts a grain for whoever asks for it, also in a member that is not to own it.
 func TestOwner_that_is_not_the_one_leaves(t *testing.T) {
 	t.Parallel()
-	_, shops := openShops(t, 2, plan{place: oneOwner, loader: widgets()})
+	_, shops := openShops(t, 2, plan{place: oneOwner[widget], loader: widgets()})
 	_, err := shops[0].handle.Fetch(soon(t), "a")
 	require.NoError(t, err)
 	owner, others := ownerOf(t, shops, "a")
@@ -65,7 +65,8 @@ func TestOwner_that_is_not_the_one_leaves(t *testing.T) {
 func TestOneOwner_does_not_share_its_file(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/widgets.dump"
-	p := plan{place: oneOwner, loader: widgets(), options: []bucket.Option{bucket.File(file)}}
+	down := loader.Func(func(context.Context, string) (widget, error) { return widget{}, errors.New("down") })
+	p := plan{place: oneOwner[widget], loader: down, options: []bucket.Option{bucket.File(file)}}
 	_, ones := openShops(t, 1, p)
 	one := ones[0]
 	require.NoError(t, one.handle.DirectSet(soon(t), "set", widget{Name: "by one"}))
@@ -96,7 +97,7 @@ func TestOneOwner_does_not_share_its_file(t *testing.T) {
 
 func TestOwner_that_starts_with_a_file_asks_its_source_at_once(t *testing.T) {
 	t.Parallel()
-	p := plan{place: oneOwner, loader: widgets(), options: []bucket.Option{bucket.File(t.TempDir() + "/widgets.dump")}}
+	p := plan{place: oneOwner[widget], loader: widgets(), options: []bucket.Option{bucket.File(t.TempDir() + "/widgets.dump")}}
 	_, shops := openShops(t, 1, p)
 	require.NoError(t, shops[0].handle.DirectSet(soon(t), "a", widget{Name: "old"}))
 	shops[0].leave(true)
@@ -120,8 +121,8 @@ func TestHandle_asks_again_what_is_lost(t *testing.T) {
 			return nil, nil
 		},
 	}
-	agent, shops := openShops(t, 1, plan{place: oneOwner, loader: slow})
-	asker := openShop(t, agent, plan{place: oneOwner, loader: slow, guest: true})
+	agent, shops := openShops(t, 1, plan{place: oneOwner[widget], loader: slow})
+	asker := openShop(t, agent, plan{place: oneOwner[widget], loader: slow, guest: true})
 	know(t, shops[0], asker)
 	written, fetched := make(chan error, 1), make(chan error, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -154,7 +155,7 @@ func TestHandle_brings_the_bucket_s_errors(t *testing.T) {
 		}
 		return widget{}, down
 	})
-	_, shops := openShops(t, 2, plan{place: oneOwner, loader: source, options: []bucket.Option{
+	_, shops := openShops(t, 2, plan{place: oneOwner[widget], loader: source, options: []bucket.Option{
 		bucket.MaxWaiting(0), bucket.MaxConcurrentLoads(1), bucket.LoadTimeout(500 * time.Millisecond),
 	}})
 	_, err := shops[0].handle.Fetch(soon(t), "a")

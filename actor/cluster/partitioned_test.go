@@ -23,7 +23,7 @@ import (
 
 const partitions = 8
 
-func inPartitions(b *bucket.Bucket[string, widget]) cluster.Placed {
+func inPartitions[V any](b *bucket.Bucket[string, V]) cluster.Placed {
 	return cluster.Partitioned(b, partitions)
 }
 
@@ -80,7 +80,7 @@ func TestPartitioned_divides_the_keys_and_joins_the_answers(t *testing.T) {
 	t.Parallel()
 	source := newLedger()
 	seed, others := keysNamed("seed", 200), keysNamed("key", 300)
-	_, shops := openShops(t, 3, plan{place: inPartitions, loader: source.funcs(seed...)})
+	_, shops := openShops(t, 3, plan{place: inPartitions[widget], loader: source.funcs(seed...)})
 	ctx := soon(t)
 
 	for i, key := range others[:60] {
@@ -143,7 +143,7 @@ func TestPartitioned_names_the_partitions_that_fail(t *testing.T) {
 			return nil, loader.Veto(closed)
 		},
 	}
-	_, shops := openShops(t, 2, plan{place: inPartitions, loader: vetoed})
+	_, shops := openShops(t, 2, plan{place: inPartitions[widget], loader: vetoed})
 	found, err := shops[0].handle.FetchMany(soon(t), keys)
 	var partial *cluster.PartitionError
 	require.ErrorAs(t, err, &partial)
@@ -173,7 +173,7 @@ func TestPartitioned_gives_what_it_has_when_the_context_ends(t *testing.T) {
 		return widgets().Load(ctx, key)
 	})
 	defer close(release)
-	_, shops := openShops(t, 2, plan{place: inPartitions, loader: slow})
+	_, shops := openShops(t, 2, plan{place: inPartitions[widget], loader: slow})
 	keys := keysNamed("key", 50)
 	_, err := shops[0].handle.FetchMany(soon(t), keys)
 	require.NoError(t, err)
@@ -191,7 +191,7 @@ func TestPartitioned_gives_what_it_has_when_the_context_ends(t *testing.T) {
 func TestPartitioned_keeps_each_part_in_its_own_file(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := plan{place: inPartitions, loader: widgets(), options: []bucket.Option{
+	p := plan{place: inPartitions[widget], loader: widgets(), options: []bucket.Option{
 		bucket.OptionsFunc(func() ([]bucket.Option, error) { return []bucket.Option{bucket.File(dir + "/widgets.dump")}, nil }),
 	}}
 	_, shops := openShops(t, 2, p) // on one disk
@@ -228,7 +228,7 @@ func TestPartitioned_keeps_each_part_in_its_own_file(t *testing.T) {
 func TestPartitioned_in_another_number_is_told_so(t *testing.T) {
 	t.Parallel()
 	agent := clustertest.NewInMemAgent()
-	p := plan{place: inPartitions, loader: widgets()}
+	p := plan{place: inPartitions[widget], loader: widgets()}
 	here := openShop(t, agent, p)
 	p.guest = true
 	p.place = func(b *bucket.Bucket[string, widget]) cluster.Placed { return cluster.Partitioned(b, 16) }
@@ -258,7 +258,7 @@ func TestOpen_refuses_places_that_make_no_sense(t *testing.T) {
 
 func TestOf_what_has_no_place_says_so(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, clustertest.NewInMemAgent(), plan{place: oneOwner, loader: widgets()})
+	s := openShop(t, clustertest.NewInMemAgent(), plan{place: oneOwner[widget], loader: widgets()})
 	b := bucket.New("gadgets", widgets())
 	for _, h := range []*cluster.Handle[string, widget]{
 		cluster.Of(b, s.cluster),

@@ -22,20 +22,24 @@ import (
 	"github.com/dataworker-go/dataworker/loader"
 )
 
-// shop is a member of a cluster, with its own declaration of a bucket, as each process has one.
-type shop struct {
-	widgets *bucket.Bucket[string, widget]
+type shop = shopOf[widget]
+
+// shopOf is a member of a cluster, with its own declaration of a bucket, as each process has one.
+type shopOf[V any] struct {
+	widgets *bucket.Bucket[string, V]
 	system  *protoactor.ActorSystem
 	cluster *protocluster.Cluster
-	handle  *cluster.Handle[string, widget]
+	handle  *cluster.Handle[string, V]
 	log     *logtest.Hook
 	leave   func(graceful bool)
 }
 
-// plan says how a shop is made.
-type plan struct {
-	place   func(b *bucket.Bucket[string, widget]) cluster.Placed
-	loader  loader.Loader[string, widget]
+type plan = planOf[widget]
+
+// planOf says how a shop is made.
+type planOf[V any] struct {
+	place   func(b *bucket.Bucket[string, V]) cluster.Placed
+	loader  loader.Loader[string, V]
 	options []bucket.Option
 	handle  []cluster.HandleOption
 	border  []cluster.Option
@@ -43,9 +47,9 @@ type plan struct {
 	kinds   []*protocluster.Kind
 }
 
-func oneOwner(b *bucket.Bucket[string, widget]) cluster.Placed { return cluster.OneOwner(b) }
+func oneOwner[V any](b *bucket.Bucket[string, V]) cluster.Placed { return cluster.OneOwner(b) }
 
-func openShop(t testing.TB, agent *clustertest.InMemAgent, p plan) *shop {
+func openShop[V any](t testing.TB, agent *clustertest.InMemAgent, p planOf[V]) *shopOf[V] {
 	t.Helper()
 	s := buildShop(t, agent, p)
 	t.Cleanup(func() { s.leave(true) })
@@ -54,12 +58,12 @@ func openShop(t testing.TB, agent *clustertest.InMemAgent, p plan) *shop {
 }
 
 // buildShop makes one that is not open yet.
-func buildShop(t testing.TB, agent *clustertest.InMemAgent, p plan) *shop {
+func buildShop[V any](t testing.TB, agent *clustertest.InMemAgent, p planOf[V]) *shopOf[V] {
 	t.Helper()
 	quietLog, _ := logtest.NewNullLogger()
 	logger, hook := logtest.NewNullLogger()
 	logger.SetLevel(logrus.WarnLevel)
-	s := &shop{widgets: bucket.New("widgets", p.loader, append([]bucket.Option{quiet()}, p.options...)...), log: hook}
+	s := &shopOf[V]{widgets: bucket.New("widgets", p.loader, append([]bucket.Option{quiet()}, p.options...)...), log: hook}
 	s.system = actor.NewSystem(quietLog)
 	border, err := cluster.Open(s.system, append([]cluster.Option{cluster.Logger(logger), p.place(s.widgets)}, p.border...)...)
 	require.NoError(t, err)
@@ -82,16 +86,16 @@ func buildShop(t testing.TB, agent *clustertest.InMemAgent, p plan) *shop {
 	return s
 }
 
-func (s *shop) open(p plan) {
+func (s *shopOf[V]) open(p planOf[V]) {
 	s.cluster.StartMember()
 	s.handle = cluster.Of(s.widgets, s.cluster, p.handle...)
 }
 
 // openShops opens several that know each other.
-func openShops(t testing.TB, n int, p plan) (*clustertest.InMemAgent, []*shop) {
+func openShops[V any](t testing.TB, n int, p planOf[V]) (*clustertest.InMemAgent, []*shopOf[V]) {
 	t.Helper()
 	agent := clustertest.NewInMemAgent()
-	shops := make([]*shop, n)
+	shops := make([]*shopOf[V], n)
 	var opening sync.WaitGroup // protoactor sleeps a second for each, and two when it is closed
 	for i := range shops {
 		shops[i] = buildShop(t, agent, p)
@@ -110,7 +114,7 @@ func openShops(t testing.TB, n int, p plan) (*clustertest.InMemAgent, []*shop) {
 }
 
 // know waits until all know each other.
-func know(t testing.TB, shops ...*shop) {
+func know[V any](t testing.TB, shops ...*shopOf[V]) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		for _, s := range shops {

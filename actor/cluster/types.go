@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -46,6 +47,14 @@ type carried struct {
 
 	encode func(value any) ([]byte, error)
 	decode func(encoded []byte) (any, error)
+
+	// Slices of the type.
+	encodeSlice func(values any, skip []error, fail failing) (*wire.Values, int)
+	decodeSlice func(list *wire.Values, skip []error, fail failing) any
+
+	// For many values in a row, by one goroutine.
+	encoder func() func(into []byte, value any) ([]byte, error)
+	decoder func() func(encoded []byte) (any, error)
 }
 
 // kind is what both sides must agree on. It is what a Value says of itself.
@@ -61,22 +70,63 @@ func (k kind) String() string {
 
 func carriedBy[T any](codec dump.Codec, schema uint32) *carried {
 	t := reflect.TypeFor[T]()
+	k := kind{nameOf(t), codec.Name(), schema}
 	return &carried{
 		codec:  codec,
 		goType: t,
-		kind:   kind{nameOf(t), codec.Name(), schema},
-		encode: func(value any) ([]byte, error) {
-			typed, ok := value.(T)
-			if !ok {
-				return nil, fmt.Errorf("%w: %T is no %v", bucket.ErrValueType, value, t)
+		kind:   k,
+		encode: func(value any) ([]byte, error) { return encode(codec, nil, value, new(T)) },
+		decode: func(encoded []byte) (any, error) { return decode(codec, encoded, new(T)) },
+		encodeSlice: func(values any, skip []error, fail failing) (*wire.Values, int) {
+			typed, _ := values.([]T)
+			return encodeSlice(codec, typed, skip, fail, k), len(typed)
+		},
+		decodeSlice: func(list *wire.Values, skip []error, fail failing) any {
+			return decodeSlice[T](codec, list, skip, fail, owns(codec, t), k)
+		},
+		encoder: func() func([]byte, any) ([]byte, error) {
+			room := new(T)
+			return func(into []byte, value any) ([]byte, error) { return encode(codec, into, value, room) }
+		},
+		decoder: func() func([]byte) (any, error) {
+			room, owning := new(T), owns(codec, t)
+			return func(encoded []byte) (any, error) {
+				if !owning { // or one value would keep all others in memory
+					encoded = bytes.Clone(encoded)
+				}
+				return decode(codec, encoded, room)
 			}
-			return codec.Encode(nil, &typed)
 		},
-		decode: func(encoded []byte) (any, error) {
-			var value T
-			err := codec.Decode(encoded, &value)
-			return value, err
-		},
+	}
+}
+
+// encode appends a value, for which there has to be room.
+func encode[T any](codec dump.Codec, into []byte, value any, room *T) ([]byte, error) {
+	var ok bool
+	if *room, ok = value.(T); !ok {
+		return into, fmt.Errorf("%w: %T is no %v", bucket.ErrValueType, value, reflect.TypeFor[T]())
+	}
+	return codec.Encode(into, room)
+}
+
+// decode reads a value, for which there has to be room.
+func decode[T any](codec dump.Codec, encoded []byte, room *T) (any, error) {
+	var none T
+	*room = none
+	err := codec.Decode(encoded, room)
+	return *room, err
+}
+
+// owns says that values of the type share no memory with what they are read from.
+func owns(codec dump.Codec, t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Bool, reflect.Float32, reflect.Float64, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32,
+		reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return true
+	case reflect.String:
+		return codec == dump.Raw()
+	default:
+		return false
 	}
 }
 

@@ -551,12 +551,13 @@ func (x *Value) GetData() []byte {
 	return nil
 }
 
-// Values are many of them. It says once how they can be read.
+// Values are many of them, one behind the other. It says once how they can be read.
 type Values struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kinds         []*Kind                `protobuf:"bytes,1,rep,name=kinds,proto3" json:"kinds,omitempty"`
-	Kind          []uint32               `protobuf:"varint,2,rep,packed,name=kind,proto3" json:"kind,omitempty"` // of each; none if all are of the first
-	Data          [][]byte               `protobuf:"bytes,3,rep,name=data,proto3" json:"data,omitempty"`
+	Kind          []uint32               `protobuf:"varint,2,rep,packed,name=kind,proto3" json:"kind,omitempty"`   // of each; none if all are of the first
+	Sizes         []uint32               `protobuf:"varint,3,rep,packed,name=sizes,proto3" json:"sizes,omitempty"` // of each, in bytes
+	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -605,7 +606,14 @@ func (x *Values) GetKind() []uint32 {
 	return nil
 }
 
-func (x *Values) GetData() [][]byte {
+func (x *Values) GetSizes() []uint32 {
+	if x != nil {
+		return x.Sizes
+	}
+	return nil
+}
+
+func (x *Values) GetData() []byte {
 	if x != nil {
 		return x.Data
 	}
@@ -2658,11 +2666,12 @@ const file_actor_cluster_internal_wire_wire_proto_rawDesc = "" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05codec\x18\x02 \x01(\tR\x05codec\x12\x16\n" +
 	"\x06schema\x18\x03 \x01(\rR\x06schema\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"`\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"v\n" +
 	"\x06Values\x12.\n" +
 	"\x05kinds\x18\x01 \x03(\v2\x18.dataworker.wire.v1.KindR\x05kinds\x12\x12\n" +
-	"\x04kind\x18\x02 \x03(\rR\x04kind\x12\x12\n" +
-	"\x04data\x18\x03 \x03(\fR\x04data\"H\n" +
+	"\x04kind\x18\x02 \x03(\rR\x04kind\x12\x14\n" +
+	"\x05sizes\x18\x03 \x03(\rR\x05sizes\x12\x12\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"H\n" +
 	"\x04Kind\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05codec\x18\x02 \x01(\tR\x05codec\x12\x16\n" +
