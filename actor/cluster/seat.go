@@ -62,7 +62,7 @@ func ask[T any](ctx context.Context, s *seat, question any) (T, error) {
 func askFor[T any](ctx context.Context, s *seat, question any, patience time.Duration) (T, error) {
 	var none T
 	var last error
-	for ; ; patience *= 2 {
+	for {
 		answer, err := askOnce[T](ctx, s, question, patience)
 		switch {
 		case err == nil:
@@ -72,7 +72,12 @@ func askFor[T any](ctx context.Context, s *seat, question any, patience time.Dur
 		case loader.IsVeto(err), !again(err) && !errors.Is(err, ErrLost):
 			return none, err
 		}
-		last = err
+		if last == nil || telling(err) || !telling(last) {
+			last = err
+		}
+		if errors.Is(err, ErrLost) {
+			patience *= 2
+		}
 		select {
 		case <-time.After(pauseAgain):
 		case <-ctx.Done():
@@ -96,6 +101,12 @@ func again(err error) bool {
 		}
 	}
 	return false
+}
+
+// telling says that an error is a reason, and not only that nobody was there just then.
+func telling(err error) bool {
+	return errors.Is(err, dump.ErrLocked) || errors.Is(err, ErrLost) ||
+		errors.Is(err, bucket.ErrAlreadyRunning) || errors.Is(err, bucket.ErrNameTaken)
 }
 
 // because says why there was no answer in time.
