@@ -50,7 +50,7 @@ test: ## All tests, with the race detector where there is a C compiler
 	done; \
 	if [ -n "$$race" ]; then \
 		echo "== between members: protoactor's remote and cluster have races of their own, so without the race detector =="; \
-		go test -count=1 ./actor/cluster || failed=1; \
+		go test -count=1 -parallel 4 ./actor/cluster || failed=1; \
 		(cd examples && go test -count=1 ./cluster/...) || failed=1; \
 	fi; \
 	exit $$failed

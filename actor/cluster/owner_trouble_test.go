@@ -146,12 +146,13 @@ func TestHandle_asks_again_what_is_lost(t *testing.T) {
 func TestHandle_brings_the_bucket_s_errors(t *testing.T) {
 	t.Parallel()
 	down := errors.New("the source is down")
-	source := loader.Func(func(_ context.Context, key string) (widget, error) {
+	source := loader.Func(func(ctx context.Context, key string) (widget, error) {
 		switch key {
 		case "panic":
 			panic("out of widgets")
 		case "slow":
-			time.Sleep(time.Minute)
+			<-ctx.Done()
+			return widget{}, ctx.Err()
 		}
 		return widget{}, down
 	})
