@@ -42,13 +42,13 @@ func TestLists_keep_each_value_its_kind(t *testing.T) {
 func TestLists_lose_only_what_cannot_be_carried(t *testing.T) {
 	refusing := Carry(bucket.New("numbers", noLoad[int, float64](), bucket.Codec(dump.JSON())))
 	ts := carrying(t, prices(), refusing)
-	values := []any{"a", struct{}{}, "b", math.NaN(), 2.5, math.Inf(1), "c"}
+	values := []any{"a", struct{}{}, struct{}{}, "b", math.NaN(), 2.5, math.Inf(1), "c"}
 	failed := map[int]error{}
 	list := ts.encodeEach(values, func(at int, err error) { failed[at] = err })
 	got := ts.decodeEach(list, func(at int, err error) { t.Errorf("%d: %v", at, err) })
-	assert.Equal(t, []any{"a", nil, "b", nil, 2.5, nil, "c"}, got)
-	require.Len(t, failed, 3)
-	for _, at := range []int{1, 3, 5} {
+	assert.Equal(t, []any{"a", nil, nil, "b", nil, 2.5, nil, "c"}, got)
+	require.Len(t, failed, 4)
+	for _, at := range []int{1, 2, 4, 6} {
 		require.ErrorIs(t, failed[at], ErrNotCarried)
 	}
 	_, err := ts.encodeList(values)

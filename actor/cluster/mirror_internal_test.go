@@ -68,6 +68,7 @@ func TestMirror_does_not_keep_what_has_changed_on_its_way(t *testing.T) {
 			m.feeds[0].hear(change(3, "g"))
 			assert.True(t, fetch("g", 0, nil))
 		})
+		assert.False(t, fetch("slow", 0, func() { time.Sleep(time.Hour / 8) }), "nobody knows how old it is")
 		_, err := m.fetch("h", 0, func() (int, error) { return 0, errors.New("down") })
 		require.Error(t, err)
 		_, kept = m.get("h")
@@ -270,6 +271,27 @@ func TestLead_sends_all_and_then_what_changes(t *testing.T) {
 	assert.Less(t, time.Since(took), silence)
 	stop()
 	assert.True(t, <-over, "there is nothing to follow any more")
+}
+
+// What is written while the copy is made is in there when it is said to be complete.
+func TestLead_completes_a_copy_with_all_that_came_before_its_end(t *testing.T) {
+	const writes = 3 * pageSize
+	b := numbers(1000)
+	pages, _, _ := leadTo(t, b, follow{Session: 5, Whole: true}, func(p page) any {
+		if p.Number == 0 {
+			for i := range writes {
+				assert.NoError(t, b.DirectSet(context.Background(), fmt.Sprint("written ", i), i))
+			}
+		}
+		return heard{5}
+	})
+	for p := range pages {
+		if p.Complete {
+			assert.GreaterOrEqual(t, p.To, uint64(writes))
+			break
+		}
+		assert.Less(t, p.To, uint64(writes))
+	}
 }
 
 func TestLead_sends_only_the_keys_of_changes_to_who_wants_no_copy(t *testing.T) {
