@@ -232,3 +232,31 @@ func TestReplicated_moves_to_a_member_without_a_copy(t *testing.T) {
 	}
 	assert.EqualValues(t, 1, seeds.Load())
 }
+
+// A member that was the owner once has a file of that time. The copies know better.
+func TestReplicated_takes_a_copy_before_an_old_file(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/widgets.dump"
+	p := plan{place: replicated, loader: widgets()}
+	withFile := p
+	withFile.options = []bucket.Option{bucket.File(file)}
+	_, before := openShops(t, 1, withFile)
+	require.NoError(t, before[0].handle.DirectSet(soon(t), "old", widget{Name: "old"}))
+	before[0].leave(true)
+
+	agent, shops := openShops(t, 1, p)
+	require.NoError(t, shops[0].handle.Ready(soon(t)))
+	require.NoError(t, shops[0].handle.DirectSet(soon(t), "set", widget{Price: 7}))
+	next := openShop(t, agent, withFile)
+	know(t, shops[0], next)
+	require.NoError(t, next.handle.Ready(soon(t)))
+	shops[0].leave(true)
+	got, err := next.handle.Fetch(soon(t), "set")
+	require.NoError(t, err)
+	assert.Equal(t, 7, got.Price)
+	require.NoError(t, next.handle.Ready(soon(t)))
+	require.NoError(t, next.handle.DirectSet(soon(t), "after", widget{}))
+	keys, err := next.handle.Keys(soon(t))
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"set", "after"}, keys)
+}
