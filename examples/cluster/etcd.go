@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -14,11 +15,11 @@ import (
 )
 
 // atEtcd is a meeting at an etcd that runs at those addresses, or in this process.
-func atEtcd(where string) (m *meeting, stop func(), err error) {
+func atEtcd(ctx context.Context, where string) (m *meeting, stop func(), err error) {
 	m = &meeting{Kind: "etcd at " + where, Key: "/dataworker-example-" + rand.Text()}
 	if where != "embedded" {
 		m.Endpoints = strings.Split(where, ",")
-		return m, func() {}, nil
+		return m, func() {}, m.reach(ctx)
 	}
 	m.Kind = "an embedded etcd"
 	endpoint, stop, err := startEtcd()

@@ -41,7 +41,7 @@ func run(ctx context.Context, out io.Writer, etcd string) (err error) {
 	meeting := &meeting{Kind: "automanaged"}
 	if etcd != "" {
 		var stop func()
-		if meeting, stop, err = atEtcd(etcd); err != nil {
+		if meeting, stop, err = atEtcd(ctx, etcd); err != nil {
 			return err
 		}
 		defer stop()

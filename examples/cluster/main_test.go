@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -47,4 +48,15 @@ member [ABC] comes back\.
 $`), out.String())
 		})
 	}
+}
+
+func TestCluster_says_that_no_etcd_is_there(t *testing.T) {
+	ports, err := freePorts(1)
+	require.NoError(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
+	defer stop()
+	var out bytes.Buffer
+	assert.ErrorContains(t, run(ctx, &out, address), "etcd at "+address)
+	assert.Empty(t, out.String())
 }
