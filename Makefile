@@ -34,7 +34,8 @@ examples: ## Every small example, one after the other
 .PHONY: cluster
 cluster: ## Three processes with one bucket, of which the owner is killed; by themselves, and over an etcd
 	@cd examples && if [ -n "$(ARGS)" ]; then go run ./cluster $(ARGS); else \
-		go run ./cluster && echo && go run ./cluster -etcd embedded; fi
+		printf '\n== by themselves ==\n\n' && go run ./cluster && \
+		printf '\n== over an etcd ==\n\n' && go run ./cluster -etcd embedded; fi
 
 # A failing module does not hide the next one's result.
 .PHONY: test
