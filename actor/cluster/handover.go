@@ -47,6 +47,13 @@ func (c *copies[K, V]) take(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.taken = taken
+	context.AfterFunc(ctx, func() { // the owner may have gone before it was ready
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.taken == taken {
+			c.taken = nil
+		}
+	})
 }
 
 // survey is what copies there are.

@@ -37,7 +37,7 @@ type session[K comparable, V any] struct {
 
 	number  uint64
 	seq     uint64 // of the last change that was sent
-	skipped int
+	lacking bool   // something was left out, and said to be
 }
 
 // lead keeps a follower up to date, until ctx ends, the bucket stops, or nobody hears it any more.
@@ -161,12 +161,13 @@ func (s *session[K, V]) send(ctx context.Context, entries []entry, to uint64, co
 		half := len(entries) / 2
 		return s.send(ctx, entries[:half], s.seq, false) && s.send(ctx, entries[half:], to, complete)
 	}
-	if s.skipped++; s.skipped == 1 {
+	if !s.lacking {
+		s.lacking = true
 		s.border.log.WithError(err).WithField("to", s.to.String()).
 			Errorf("bucket %q: the copy lacks an entry that cannot be carried, and may lack more", s.name)
 	}
-	if gone := (entry{Key: entries[0].Key, Removed: true}); gone != entries[0] { // it may have an older value
-		return s.send(ctx, []entry{gone}, to, complete)
+	if e := entries[0]; !e.Removed { // it may have an older value
+		return s.send(ctx, []entry{{Key: e.Key, Removed: true}}, to, complete)
 	}
 	return s.send(ctx, nil, to, complete)
 }

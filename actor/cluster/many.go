@@ -103,7 +103,7 @@ func (f *fetched[K, V]) add(key K, value V) {
 func (h *Handle[K, V]) fetchPart(ctx context.Context, part int, keys []K) (fetched[K, V], error) {
 	if here := h.here(part); here != nil {
 		found, err := here.FetchMany(ctx, keys)
-		if ctx.Err() != nil || !again(err) {
+		if ctx.Err() != nil || !slices.ContainsFunc(single(err), again) {
 			var f fetched[K, V]
 			for key, value := range found {
 				f.add(key, value)
@@ -145,6 +145,14 @@ func (h *Handle[K, V]) fetchPart(ctx context.Context, part int, keys []K) (fetch
 		return f.and(h.fetchPart(ctx, part, unserved))
 	}
 	return f, nil
+}
+
+// single takes the error of a [bucket.Bucket.FetchMany] to pieces: one for each key that it is about.
+func single(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 // fetchHalves is for what is too large for one message.

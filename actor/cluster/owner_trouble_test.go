@@ -143,6 +143,41 @@ func TestHandle_asks_again_what_is_lost(t *testing.T) {
 	close(release)
 }
 
+// A bucket that stops in the middle of many keys has not served some of them. Another one does.
+func TestHandle_asks_again_for_those_of_many_that_were_not_served(t *testing.T) {
+	t.Parallel()
+	var slow atomic.Bool
+	source := loader.Func(func(ctx context.Context, key string) (widget, error) {
+		if key == "slow" && slow.CompareAndSwap(true, false) {
+			<-ctx.Done()
+		}
+		return widgets().Load(ctx, key)
+	})
+	_, shops := openShops(t, 2, plan{place: oneOwner[widget], loader: source})
+	_, err := shops[0].handle.Fetch(soon(t), "a")
+	require.NoError(t, err)
+	owner, others := ownerOf(t, shops, "a")
+	for _, s := range []*shop{owner, others[0]} {
+		require.NoError(t, s.handle.Delete(soon(t), "slow")) // and it knows the owner
+		slow.Store(true)
+		type answer struct {
+			found map[string]widget
+			err   error
+		}
+		answers := make(chan answer, 1)
+		go func() {
+			found, err := s.handle.FetchMany(soon(t), []string{"a", "no such", "slow"})
+			answers <- answer{found, err}
+		}()
+		eventually(t, func() bool { return !slow.Load() && owner.widgets.Stats().Running == 1 }, "loading")
+		owner.system.Root.Poison(owner.cluster.Get("widgets", "dataworker.widgets"))
+		got := <-answers
+		require.ErrorIs(t, got.err, loader.ErrNotFound)
+		require.NotErrorIs(t, got.err, bucket.ErrStopped)
+		assert.Len(t, got.found, 2)
+	}
+}
+
 func TestHandle_brings_the_bucket_s_errors(t *testing.T) {
 	t.Parallel()
 	down := errors.New("the source is down")

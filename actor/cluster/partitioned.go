@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -46,7 +47,7 @@ func Partitioned[K comparable, V any](b *bucket.Bucket[K, V], partitions int, op
 			share := b.Like(name, func(l loader.Loader[K, V]) loader.Loader[K, V] {
 				return partitioned[K, V]{own, where}.of(l)
 			})
-			p.parts = append(p.parts, newPart(name, share, append(opts[:len(opts):len(opts)], lastly(own.file))))
+			p.parts = append(p.parts, newPart(name, share, slices.Concat(opts, []bucket.Option{lastly(own.file)})))
 		}
 		return p
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"reflect"
+	"slices"
 	"sync/atomic"
 
 	protoactor "github.com/asynkron/protoactor-go/actor"
@@ -80,7 +81,7 @@ type part[K comparable, V any] struct {
 }
 
 func newPart[K comparable, V any](identity string, b *bucket.Bucket[K, V], options []bucket.Option) part[K, V] {
-	return part[K, V]{identity, b, options, new(atomic.Bool)}
+	return part[K, V]{identity, b, slices.Concat(options, []bucket.Option{lastly(freshened)}), new(atomic.Bool)}
 }
 
 // kindOf is the kind of a bucket's grains. protoactor takes no slashes in it.
@@ -104,7 +105,7 @@ func (p *placement[K, V]) service(part part[K, V]) *service {
 		name: part.identity,
 		pid:  b.PID,
 		tree: supervisor.New(p.border.system, supervisor.Logger(p.border.log),
-			supervisor.With(b.With(append(part.options, lastly(freshened))...))),
+			supervisor.With(b.With(part.options...))),
 		run: rand.Uint64(), //nolint:gosec // a name, and no secret
 		seq: b.Seq,
 

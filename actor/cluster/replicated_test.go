@@ -123,7 +123,7 @@ func TestReplicated_goes_only_forward(t *testing.T) {
 	t.Parallel()
 	seed := keysNamed("seed", 5000)
 	source, _, _ := counting(seed...)
-	agent, shops := openShops(t, 2, plan{place: replicated, loader: source})
+	_, shops := openShops(t, 2, plan{place: replicated, loader: source})
 	require.NoError(t, shops[0].handle.Ready(soon(t)))
 	stop := make(chan struct{})
 	var working sync.WaitGroup
@@ -169,7 +169,6 @@ func TestReplicated_goes_only_forward(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	close(stop)
 	working.Wait()
-	_ = agent
 }
 
 // The owner leaves, and with it what only it had; a copy begins the next one.

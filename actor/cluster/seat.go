@@ -210,8 +210,8 @@ func (s *seat) search(looking *search) {
 		case <-over:
 		}
 	}
-	again := time.NewTicker(pauseSearch)
-	defer again.Stop()
+	ticker := time.NewTicker(pauseSearch)
+	defer ticker.Stop()
 	go look()
 	for searching := true; searching; {
 		select {
@@ -227,7 +227,7 @@ func (s *seat) search(looking *search) {
 				looking.found = who
 			}
 			searching = false
-		case <-again.C:
+		case <-ticker.C:
 			go look()
 		}
 	}
